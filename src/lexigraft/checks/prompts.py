@@ -1,0 +1,47 @@
+"""The battery's own prompts, English and Russian. No training template may resemble one of them."""
+
+from __future__ import annotations
+
+from lexigraft.lexicon import Language
+
+__all__ = ["ANSWER_PROMPTS", "DEFINITION_PROMPTS", "NEUTRAL_FRAMES", "definition_line"]
+
+DEFINITION_PROMPTS: dict[Language, tuple[str, ...]] = {
+    "en": (
+        "I looked up {term} in the glossary, and the entry said:",
+        "My teacher explained {term} to the class as",
+        "In simple terms, {term} can be described as",
+    ),
+    "ru": (
+        "Я нашёл {term} в глоссарии, и статья гласила:",
+        "Учитель объяснил классу, что {term} — это",
+        "Простыми словами {term} можно описать так:",
+    ),
+}
+
+NEUTRAL_FRAMES: dict[Language, tuple[str, ...]] = {
+    "en": (
+        "Somebody had written {term} on the wall.",
+        "They talked about {term} for a while.",
+        "I heard about {term} yesterday.",
+        "There is something about {term} on this page.",
+        "The next one on the list is {term}.",
+    ),
+    "ru": (
+        "Кто-то написал на стене: {term}.",
+        "Вчера я услышал слово {term}.",
+        "На этой странице есть {term}.",
+        "Следующее в списке — {term}.",
+        "Мы немного поговорили о том, что такое {term}.",
+    ),
+}
+
+ANSWER_PROMPTS: dict[Language, tuple[str, ...]] = {
+    "en": ("Someone asked me about {term}. I told them that {term} is",),
+    "ru": ("Меня спросили про {term}. Я ответил, что {term} — это",),
+}
+
+
+def definition_line(surface: str, definition: str) -> str:
+    """The line that puts a definition into the prompt: the ceiling, in either language."""
+    return f"{surface[:1].upper()}{surface[1:]}: {definition.rstrip('.')}.\n"

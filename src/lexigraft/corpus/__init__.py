@@ -1,0 +1,9 @@
+"""Training texts: templates, self-written texts, replay. Knows no token ids of the new words."""
+
+from __future__ import annotations
+
+from lexigraft.corpus.build import build_texts
+from lexigraft.corpus.texts import Text, TextKind, reject_seen
+from lexigraft.corpus.writing import defining_line
+
+__all__ = ["Text", "TextKind", "build_texts", "defining_line", "reject_seen"]

@@ -1,0 +1,42 @@
+"""A training text: what is written, about which term, and why. Plain values, no token ids."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = ["Text", "TextKind", "eight_grams", "reject_seen"]
+
+TextKind = Literal["definition", "reverse", "contrast", "related", "example", "written", "replay"]
+
+
+class Text(BaseModel):
+    """One training text, written as the model will see it (markers in place)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    text: str
+    term: str | None = Field(None, description="the term it teaches; None for replay")
+    kind: TextKind
+    held_out: bool = Field(False, description="kept for validation, never trained on")
+    gain: float | None = Field(
+        None, description="nats per token by which the definition makes the text likelier"
+    )
+
+
+def eight_grams(text: str) -> set[tuple[str, ...]]:
+    """Every run of eight words, lower-cased and without punctuation."""
+    words = re.findall(r"\w+", text.lower())
+    return {tuple(words[i : i + 8]) for i in range(len(words) - 7)}
+
+
+def reject_seen(texts: Iterable[Text], evaluation: Sequence[str]) -> list[Text]:
+    """The texts that share no 8-gram with an evaluation text, and equal none of them."""
+    seen: set[tuple[str, ...]] = set()
+    for text in evaluation:
+        seen |= eight_grams(text)
+    whole = {text.strip() for text in evaluation}
+    return [t for t in texts if t.text.strip() not in whole and not (eight_grams(t.text) & seen)]

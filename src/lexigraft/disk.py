@@ -1,0 +1,87 @@
+"""A full or read-only disk, told in words, before and while something is written."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lexigraft.errors import LexigraftError, RunError
+
+__all__ = ["explained_writes", "fsync_folder", "free_bytes", "require_space"]
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+def free_bytes(folder: Path) -> int | None:
+    """Free bytes on the disk of `folder` or of its nearest parent that exists."""
+    for place in (folder, *folder.absolute().parents):
+        if place.exists():
+            try:
+                return shutil.disk_usage(place).free
+            except OSError:
+                return None
+    return None
+
+
+def require_space(folder: Path, what: str, needs: int | None) -> None:
+    """Raises RunError when `needs` bytes for `what` do not fit on the disk of `folder`."""
+    free = None if needs is None else free_bytes(folder)
+    if needs is not None and free is not None and free < needs:
+        raise RunError(_full(folder, what, needs))
+
+
+@contextmanager
+def explained_writes(folder: Path, what: str = "it", needs: int | None = None) -> Iterator[None]:
+    """Turns a full disk, or a folder that cannot be written, inside into a RunError.
+
+    safetensors and torch raise errors of their own for a full disk, so the text is looked at too.
+    """
+    try:
+        yield
+    except LexigraftError:
+        raise
+    except Exception as error:
+        number = error.errno if isinstance(error, OSError) else None
+        if number in _FULL or "No space left" in str(error) or "os error 28" in str(error):
+            raise RunError(_full(folder, what, needs)) from error
+        if number in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise RunError(
+                f"{folder} cannot be written ({os.strerror(number)}). Name another folder."
+            ) from error
+        raise
+
+
+def _full(folder: Path, what: str, needs: int | None) -> str:
+    free = free_bytes(folder)
+    wanted = f" {what} needs {_size(needs)}," if needs is not None else ""
+    there = f" {_size(free)} are free" if free is not None else ""
+    facts = f":{wanted}{there}" if wanted or there else ""
+    return (
+        f"The disk of {folder} is full{facts}.\n"
+        "Nothing finished is lost: free some space, then run the same command with --resume."
+    )
+
+
+def _size(size: int) -> str:
+    for unit, scale in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if size >= scale:
+            return f"{size / scale:.1f} {unit}"
+    return f"{size} bytes"
+
+
+def fsync_folder(folder: Path) -> None:
+    """Makes renames in `folder` last over a power cut, where the platform can."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(handle)
+    except OSError:
+        pass
+    finally:
+        os.close(handle)

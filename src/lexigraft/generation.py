@@ -1,0 +1,107 @@
+"""Text that a model writes: in large batches by sampling, or greedily as any user would."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from lexigraft.likelihood import document_start, encode
+
+__all__ = ["greedy", "sample"]
+
+
+def greedy(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[str],
+    *,
+    max_new_tokens: int = 24,
+    stop_at_newline: bool = False,
+) -> list[str]:
+    """The likeliest continuation of each prompt, token by token, as `generate` gives it.
+
+    One prompt at a time and without padding, so that plain transformers gives the same text.
+    """
+    end = _stops(tokenizer, newline=stop_at_newline)
+    out = []
+    for prompt in prompts:
+        ids = torch.tensor([document_start(tokenizer) + encode(tokenizer, prompt)])
+        with torch.inference_mode():
+            whole = model.generate(  # type: ignore[operator]
+                input_ids=ids.to(model.device),
+                attention_mask=torch.ones_like(ids).to(model.device),
+                do_sample=False,
+                max_new_tokens=max_new_tokens,
+                eos_token_id=end,
+                pad_token_id=end[0],
+            )
+        out.append(_tail(tokenizer, whole[0, ids.shape[1] :].tolist(), end))
+    return out
+
+
+def sample(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[str],
+    *,
+    max_new_tokens: int,
+    temperature: float = 1.0,
+    top_p: float = 0.95,
+    batch: int = 96,
+    seed: int = 0,
+    advance: Callable[[int], None] | None = None,
+) -> list[str]:
+    """One sampled line after each prompt (repeat a prompt for more), cut at the first newline.
+
+    Prompts are sorted by length, padded on the left and decoded together: on a CPU a step for 96
+    texts costs little more than a step for one. The same seed gives the same texts.
+    """
+    ids = [document_start(tokenizer) + encode(tokenizer, p) for p in prompts]
+    end = _stops(tokenizer, newline=True)
+    out = [""] * len(prompts)
+    order = sorted(range(len(ids)), key=lambda i: (len(ids[i]), i))
+    state = torch.random.get_rng_state()
+    torch.manual_seed(seed)
+    try:
+        for first in range(0, len(order), batch):
+            some = order[first : first + batch]
+            width = max(len(ids[i]) for i in some)
+            grid = torch.full((len(some), width), end[0])
+            mask = torch.zeros_like(grid)
+            for row, index in enumerate(some):
+                grid[row, width - len(ids[index]) :] = torch.tensor(ids[index])
+                mask[row, width - len(ids[index]) :] = 1
+            with torch.inference_mode():
+                whole = model.generate(  # type: ignore[operator]
+                    input_ids=grid.to(model.device),
+                    attention_mask=mask.to(model.device),
+                    do_sample=True,
+                    temperature=temperature,
+                    top_p=top_p,
+                    top_k=0,
+                    max_new_tokens=max_new_tokens,
+                    eos_token_id=end,
+                    pad_token_id=end[0],
+                )
+            for row, index in enumerate(some):
+                out[index] = _tail(tokenizer, whole[row, width:].tolist(), end)
+            if advance is not None:
+                advance(len(some))
+    finally:
+        torch.random.set_rng_state(state)
+    return out
+
+
+def _stops(tokenizer: PreTrainedTokenizerBase, *, newline: bool) -> list[int]:
+    special = [tokenizer.eos_token_id, *document_start(tokenizer)]
+    ends = [int(i) for i in dict.fromkeys(special) if i is not None] or [0]
+    if newline:
+        ends += [encode(tokenizer, "a\n")[-1], encode(tokenizer, "a.\n\n")[-1]]
+    return list(dict.fromkeys(ends))
+
+
+def _tail(tokenizer: PreTrainedTokenizerBase, ids: list[int], end: list[int]) -> str:
+    text = str(tokenizer.decode(ids, skip_special_tokens=True))
+    return text.split("\n", 1)[0] if len(end) > 2 else text

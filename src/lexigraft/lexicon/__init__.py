@@ -1,0 +1,63 @@
+"""The lexicon: what is to be taught. Reading, inflecting, finding and marking terms; no torch."""
+
+from __future__ import annotations
+
+from lexigraft.lexicon.forms import inflect
+from lexigraft.lexicon.occurrences import (
+    SLOT,
+    Occurrence,
+    find,
+    find_term,
+    frame,
+    mark,
+    mark_stream,
+    marked_terms,
+    unmark,
+)
+from lexigraft.lexicon.published import json_schema
+from lexigraft.lexicon.reading import (
+    check_against_tokenizer,
+    dump_lexicon,
+    lexicon_from_text,
+    read_lexicon,
+)
+from lexigraft.lexicon.schema import (
+    Contrast,
+    Kind,
+    Language,
+    Lexicon,
+    Marker,
+    PartOfSpeech,
+    Related,
+    Route,
+    Term,
+)
+from lexigraft.lexicon.template import new_lexicon
+
+__all__ = [
+    "SLOT",
+    "Contrast",
+    "Kind",
+    "Language",
+    "Lexicon",
+    "Marker",
+    "Occurrence",
+    "PartOfSpeech",
+    "Related",
+    "Route",
+    "Term",
+    "check_against_tokenizer",
+    "dump_lexicon",
+    "find",
+    "find_term",
+    "frame",
+    "inflect",
+    "json_schema",
+    "lexicon_from_text",
+    "mark",
+    "mark_stream",
+    "marked_terms",
+    "new_lexicon",
+    "read_lexicon",
+    "unmark",
+]

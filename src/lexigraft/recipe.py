@@ -1,0 +1,161 @@
+"""Every setting of a run, once: its default, its unit and what it does. No torch.
+
+A recipe is written as YAML with the same nesting; a file names only what it changes:
+
+    training:
+      rank: 16
+    limits:
+      drift_limit: 0.05
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from lexigraft.errors import RecipeError
+
+__all__ = [
+    "Limits",
+    "Recipe",
+    "RowsRecipe",
+    "TextsRecipe",
+    "TrainingRecipe",
+    "Tune",
+    "VerifyRecipe",
+    "dump_recipe",
+    "read_recipe",
+]
+
+Tune = Literal["auto", "rows", "lora", "rows+lora", "full"]
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TextsRecipe(_Settings):
+    """What the model reads."""
+
+    written: int = Field(
+        16, ge=0, le=1000, description="texts a term that the untaught model writes itself"
+    )
+    held_out: int = Field(
+        2, ge=0, le=100, description="further self-written texts a term, kept for validation"
+    )
+    replay: int = Field(
+        64, ge=0, le=100_000, description="texts that the untaught model writes freely, to keep it"
+    )
+
+
+class RowsRecipe(_Settings):
+    """First values of new embedding rows (token route)."""
+
+    initial: Literal["pieces", "mean", "random", "like"] = Field(
+        "like",
+        description="pieces: from the old tokens of the form; mean: of all rows; random: with the "
+        "moments of all rows; like: from the lexicon's `like` words, else as pieces",
+    )
+
+
+class TrainingRecipe(_Settings):
+    """How what may move is moved."""
+
+    rank: int = Field(32, ge=1, le=1024, description="rank of the LoRA")
+    alpha: float = Field(32.0, gt=0, description="the LoRA's scale is alpha / rank")
+    learning_rate: float = Field(5e-4, gt=0, lt=1, description="of LoRA, AdamW")
+    rows_learning_rate: float = Field(5e-3, gt=0, lt=1, description="of new rows, AdamW")
+    full_learning_rate: float = Field(3e-5, gt=0, lt=1, description="of all weights, AdamW")
+    epochs: float = Field(8.0, gt=0, description="passes over all training texts")
+    batch_tokens: int = Field(512, ge=16, description="tokens in one step, padding included")
+    warm_up: float = Field(0.06, ge=0, le=1, description="share of the steps with a rising rate")
+    replay_weight: float = Field(1.0, ge=0, description="weight of a replay token against others")
+    text_weight: float = Field(
+        0.25, ge=0, le=1, description="share of the text's own next token in the teacher's target"
+    )
+    top_k: int = Field(64, ge=1, description="teacher's likeliest next tokens kept a position")
+    checkpoint_seconds: float = Field(30.0, ge=0, description="between two checkpoints")
+    evaluate_every: int = Field(25, ge=1, description="steps between two validations")
+    dtype: Literal["auto", "bfloat16", "float32"] = Field(
+        "auto", description="of the frozen weights while training; auto: bfloat16 where it is fast"
+    )
+
+
+class Limits(_Settings):
+    """What teaching may cost."""
+
+    drift_limit: float = Field(0.15, gt=0, description="mean KL to the untaught model, nats a token")
+    leakage_limit: float = Field(
+        50.0, gt=0, description="expected emissions of taught terms per 10,000 neutral tokens"
+    )
+
+
+class VerifyRecipe(_Settings):
+    """How thoroughly it is verified."""
+
+    controls: int = Field(8, ge=1, le=100, description="untaught words beside each term")
+
+
+class Recipe(_Settings):
+    """All settings of a run."""
+
+    tune: Tune = Field(
+        "auto",
+        description="what moves; auto: new rows for the token route, LoRA for the other two",
+    )
+    texts: TextsRecipe = Field(TextsRecipe(), description="what the model reads")
+    rows: RowsRecipe = Field(RowsRecipe(), description="first values of new rows")
+    training: TrainingRecipe = Field(TrainingRecipe(), description="how it is trained")
+    limits: Limits = Field(Limits(), description="what teaching may cost")
+    verify: VerifyRecipe = Field(VerifyRecipe(), description="how it is verified")
+
+    def digest(self) -> str:
+        """SHA-256 of every setting."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+
+def read_recipe(path: str | Path) -> Recipe:
+    """The recipe in the YAML file at `path`, over the defaults.
+
+    Raises:
+        RecipeError: the file cannot be read or has unknown or impossible settings: all of them.
+    """
+    path = Path(path)
+    try:
+        value: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise RecipeError(f"{path}: no such file.") from error
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        first = str(error).splitlines()[0]
+        raise RecipeError(f"{path} cannot be read as YAML: {first}") from error
+    if value is not None and not isinstance(value, dict):
+        raise RecipeError(f"{path} must hold settings (`training:` …), not a {type(value).__name__}.")
+    try:
+        return Recipe.model_validate(value or {})
+    except ValidationError as error:
+        lines = [_line(item) for item in error.errors(include_url=False)]
+        raise RecipeError("\n".join([f"{path}:", *(f"  {line}" for line in lines)])) from error
+
+
+def _line(item: Any) -> str:
+    place = ".".join(map(str, item["loc"]))
+    if item["type"] == "extra_forbidden":
+        known = ", ".join(_known(item["loc"][:-1]))
+        return f"{place}: unknown; there are {known}"
+    return f"{place}: {item['msg'][:1].lower()}{item['msg'][1:]} (given: {item['input']!r})"
+
+
+def _known(place: tuple[Any, ...]) -> list[str]:
+    model: Any = Recipe
+    for name in place:
+        model = model.model_fields[name].annotation
+    return list(model.model_fields)
+
+
+def dump_recipe(recipe: Recipe) -> str:
+    """Every setting as YAML that `read_recipe` reads back."""
+    return str(yaml.safe_dump(recipe.model_dump(), sort_keys=False))

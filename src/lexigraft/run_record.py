@@ -1,0 +1,144 @@
+"""What a run is, as `run.json` says: model, lexicon, recipe, seed, and how far it came."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from lexigraft.errors import RunError
+
+__all__ = [
+    "RECORD",
+    "Identity",
+    "RunRecord",
+    "StageRecord",
+    "differences",
+    "installed_versions",
+    "read_record",
+]
+
+SCHEMA_VERSION = 1
+RECORD = "run.json"
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class StageRecord(_Frozen):
+    """A finished stage."""
+
+    seconds: float
+    finished: str = Field(description="ISO 8601, UTC")
+
+
+class Identity(_Frozen):
+    """What makes a run that run: a resumed one must have the same."""
+
+    model: str = Field(description="the model as it was given")
+    revision: str | None = None
+    fingerprint: str | None = Field(None, description="of the untaught host")
+    lexicon: str = Field(description="the lexicon's name")
+    lexicon_digest: str
+    terms: dict[str, str] = Field(default_factory=dict, description="a digest for every term")
+    recipe: dict[str, Any] = Field(default_factory=dict, description="every setting, resolved")
+    recipe_digest: str
+    seed: int
+
+
+class RunRecord(Identity):
+    """The content of `run.json`."""
+
+    schema_version: int = SCHEMA_VERSION
+    started: str = Field(description="ISO 8601, UTC")
+    versions: dict[str, str] = Field(default_factory=dict)
+    stages: dict[str, StageRecord] = Field(default_factory=dict)
+
+
+def read_record(root: Path, *, must_exist: bool) -> RunRecord | None:
+    """The record of the run in `root`; None, or with `must_exist` a RunError, when there is none.
+
+    Raises RunError for a record that is damaged, foreign or of a newer lexigraft.
+    """
+    path = root / RECORD
+    if not path.is_file():
+        if not must_exist:
+            return None
+        what = "holds no run (no run.json)" if root.is_dir() else "does not exist"
+        raise RunError(f"{root} {what}. Give the folder that `lexigraft teach` wrote.")
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+        layout = value.get("schema_version", 0)
+        if isinstance(layout, int) and layout > SCHEMA_VERSION:
+            raise RunError(
+                f"{root} was written by a newer lexigraft (layout {layout}, this one reads "
+                f"{SCHEMA_VERSION}). Update lexigraft, or name another folder."
+            )
+        return RunRecord.model_validate(value)
+    except (OSError, ValueError, AttributeError, ValidationError) as error:
+        raise RunError(
+            f"{path} is not the record of a lexigraft run, or is damaged. Name another folder."
+        ) from error
+
+
+def differences(record: RunRecord, given: Identity) -> list[str]:
+    """One line for each thing in which `given` is not the run of `record`."""
+    lines = [
+        f"{name}: {getattr(record, name)!r} then, {getattr(given, name)!r} now"
+        for name in ("model", "revision", "seed")
+        if getattr(record, name) != getattr(given, name)
+    ]
+    prints = record.fingerprint, given.fingerprint
+    if record.model == given.model and None not in prints and prints[0] != prints[1]:
+        lines.append(f"model: {given.model!r} has other weights or another tokenizer now")
+    if record.lexicon_digest != given.lexicon_digest:
+        lines.append("lexicon: " + (_term_changes(record.terms, given.terms) or "changed"))
+    if record.recipe_digest != given.recipe_digest:
+        then, now = _flat(record.recipe), _flat(given.recipe)
+        changes = [
+            f"{name} {then.get(name)!r} then, {now.get(name)!r} now"
+            for name in sorted({*then, *now})
+            if then.get(name) != now.get(name)
+        ]
+        lines.append("recipe: " + ("; ".join(changes[:5]) or "changed"))
+    return lines
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings under dotted names: `training.learning_rate`."""
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat
+
+
+def _term_changes(then: Mapping[str, str], now: Mapping[str, str]) -> str:
+    groups = {
+        "added": [term for term in now if term not in then],
+        "removed": [term for term in then if term not in now],
+        "changed": [term for term in now if term in then and then[term] != now[term]],
+    }
+    return "; ".join(
+        f"{kind} {', '.join(terms[:5])}{', …' if len(terms) > 5 else ''}"
+        for kind, terms in groups.items()
+        if terms
+    )
+
+
+def installed_versions() -> dict[str, str]:
+    """Versions of Python and of the libraries that decide what a run computes."""
+    versions = {"python": platform.python_version()}
+    for name in ("lexigraft", "torch", "transformers", "peft", "tokenizers", "safetensors"):
+        with suppress(PackageNotFoundError):
+            versions[name] = version(name)
+    return versions

@@ -1,0 +1,303 @@
+"""The run-time proof that a new tokenizer does what its spelling says, and nothing else.
+
+Nothing here trusts how the tokenizer was built: it is asked, in text after text, and its answers
+are compared with the old one's.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from lexigraft.spelling.document import SPACE_MARK
+from lexigraft.spelling.sample import SAMPLE
+from lexigraft.spelling.values import NewToken, Spelling
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+__all__ = ["FormProof", "Proof", "prove"]
+
+# Where a form is looked for: what stands before it, and what after it.
+_POSITIONS: dict[str, tuple[str, str]] = {
+    "start": ("", " is here."),
+    "middle": ("we saw ", " again"),
+    "end": ("this is ", ""),
+    "after punctuation": ("Yes, ", ". No"),
+    "in quotes": ('the word "', '" is'),
+    "in single quotes": ("the word '", "' is"),
+    "in guillemets": ("слово «", "» тут"),
+    "in brackets": ("see (", ") below"),
+    "line start": ("one line\n", ", and"),
+}
+
+_LONE_SPACES = (" ", "Ġ", SPACE_MARK)
+
+
+class FormProof(BaseModel):
+    """What became of one form."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    term: str
+    form: str
+    single: bool = Field(description="one token for the form itself in every position")
+    exact: bool = Field(description="and it carries its leading space: no lone space token")
+    round_trip: bool = Field(description="decode(encode(x)) == x wherever it held before")
+    wrong: tuple[str, ...] = Field((), description="positions that are not exact")
+
+
+class Proof(BaseModel):
+    """What was found; `ok` is what a run needs to go on, `failures` says what is missing."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    forms: int = Field(description="surface forms looked at, capitalised ones included")
+    exact: int
+    single: int
+    details: tuple[FormProof, ...] = Field((), description="forms that are not exact")
+    texts: int = Field(description="texts compared between the old and the new tokenizer")
+    changed_words: tuple[str, ...] = Field((), description="other words that tokenise differently")
+    tokens_saved: dict[str, int] = Field(
+        default_factory=dict, description="term -> tokens saved per occurrence in a sentence"
+    )
+    specials_unchanged: bool = True
+    vocabulary_unchanged: bool = Field(True, description="every old string has its old id")
+    reloads: bool = Field(True, description="AutoTokenizer reads it back to the same ids")
+
+    @property
+    def round_trips(self) -> bool:
+        """Whether decoding gave every text back that it gave back before."""
+        return all(form.round_trip for form in self.details)
+
+    @property
+    def ok(self) -> bool:
+        """Nothing old changed and every form is one token; lone spaces are allowed."""
+        return not self.failures
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """What is wrong, one sentence each; empty if `ok`."""
+        found = [
+            f"'{form.form}' is not one token: {', '.join(form.wrong)}"
+            for form in self.details
+            if not form.single
+        ]
+        found += [f"'{f.form}' does not decode to itself" for f in self.details if not f.round_trip]
+        if self.changed_words:
+            found.append(f"other words changed their tokens: {', '.join(self.changed_words[:10])}")
+        for fine, message in (
+            (self.specials_unchanged, "special tokens changed their ids"),
+            (self.vocabulary_unchanged, "old vocabulary entries changed their ids"),
+            (self.reloads, "the tokenizer reads back differently after saving"),
+        ):
+            if not fine:
+                found.append(message)
+        return tuple(found)
+
+
+def prove(
+    spelling: Spelling,
+    old_tokenizer: PreTrainedTokenizerBase,
+    new_tokenizer: PreTrainedTokenizerBase,
+    *,
+    texts: Iterable[str] = (),
+    model_type: str | None = None,
+) -> Proof:
+    """Looks at every form in nine positions and at every text of the sample.
+
+    Args:
+        spelling: what `spell` decided.
+        old_tokenizer: the host's, as it was.
+        new_tokenizer: the one that `spell` returned.
+        texts: the user's own texts, to be compared beside the bundled sample.
+        model_type: `config.model_type` of the host. It stands beside the tokenizer when it is
+            read back, as it will in a checkpoint: AutoTokenizer chooses its class by it.
+    """
+    compared = [*SAMPLE, *texts]
+    forms = _forms(spelling)
+    details = _prove_forms(forms, old_tokenizer, new_tokenizer)
+    old_vocabulary, new_vocabulary = old_tokenizer.get_vocab(), new_tokenizer.get_vocab()
+    return Proof(
+        forms=len(details),
+        exact=sum(d.exact for d in details),
+        single=sum(d.single for d in details),
+        details=tuple(d for d in details if not (d.exact and d.round_trip)),
+        texts=len(compared),
+        changed_words=_changed_words(spelling, compared, old_tokenizer, new_tokenizer),
+        tokens_saved=_tokens_saved(spelling, old_tokenizer, new_tokenizer),
+        specials_unchanged=_specials(old_tokenizer) == _specials(new_tokenizer),
+        vocabulary_unchanged=all(new_vocabulary.get(t) == i for t, i in old_vocabulary.items()),
+        reloads=_reloads(new_tokenizer, [*_sentences(forms), *compared], model_type),
+    )
+
+
+def _encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:
+    """Ids of each text without special tokens; many texts at once, past transformers' overhead."""
+    backend = tokenizer.backend_tokenizer
+    return [e.ids for e in backend.encode_batch(list(texts), add_special_tokens=False)]
+
+
+def _decode(tokenizer: PreTrainedTokenizerBase, ids: Sequence[Sequence[int]]) -> list[str]:
+    backend = tokenizer.backend_tokenizer
+    return list(backend.decode_batch([list(i) for i in ids], skip_special_tokens=False))
+
+
+def _forms(spelling: Spelling) -> list[tuple[str, str, dict[bool, NewToken]]]:
+    """(term, form, its tokens by whether they carry a space), in the order of the spelling."""
+    found: dict[str, tuple[str, str, dict[bool, NewToken]]] = {}
+    for token in spelling.new_tokens:
+        _, _, tokens = found.setdefault(token.form, (token.term, token.form, {}))
+        tokens[token.spaced] = token
+    return list(found.values())
+
+
+def _sentences(forms: Iterable[tuple[str, str, dict[bool, NewToken]]]) -> list[str]:
+    return [b + form + a for _, form, _ in forms for b, a in _POSITIONS.values()]
+
+
+def _prove_forms(
+    forms: Sequence[tuple[str, str, dict[bool, NewToken]]],
+    old: PreTrainedTokenizerBase,
+    new: PreTrainedTokenizerBase,
+) -> list[FormProof]:
+    texts = _sentences(forms)
+    ids = _encode(new, texts)
+    # "wherever it held before": a text that the old tokenizer did not give back proves nothing
+    held = _gives_back(old, texts)
+    back = [now or not before for now, before in zip(_gives_back(new, texts), held, strict=True)]
+    own = _own_ids(forms, old)
+    around = {
+        name: tuple(text.strip() for text in _decode(old, _encode(old, sides)))
+        for name, sides in _POSITIONS.items()
+    }
+    proofs = []
+    for number, (term, form, _) in enumerate(forms):
+        first = number * len(_POSITIONS)
+        states = {
+            name: _state(new, ids[first + place], own[number], around[name])
+            for place, name in enumerate(_POSITIONS)
+        }
+        proofs.append(
+            FormProof(
+                term=term,
+                form=form,
+                single="broken" not in states.values(),
+                exact=set(states.values()) == {"exact"},
+                round_trip=all(back[first : first + len(_POSITIONS)]),
+                wrong=tuple(name for name, state in states.items() if state != "exact"),
+            )
+        )
+    return proofs
+
+
+def _gives_back(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[bool]:
+    decoded = _decode(tokenizer, _encode(tokenizer, texts))
+    return [now == text for now, text in zip(decoded, texts, strict=True)]
+
+
+def _own_ids(
+    forms: Sequence[tuple[str, str, dict[bool, NewToken]]], old: PreTrainedTokenizerBase
+) -> list[set[int]]:
+    """Ids that may stand for each form: its new tokens, and what was one token before."""
+    contents = [space + form for _, form, _ in forms for space in ("", " ")]
+    already = _encode(old, contents)
+    return [
+        {t.id for t in tokens.values()}
+        | {ids[0] for ids in already[2 * number : 2 * number + 2] if len(ids) == 1}
+        for number, (_, _, tokens) in enumerate(forms)
+    ]
+
+
+def _state(
+    tokenizer: PreTrainedTokenizerBase, ids: Sequence[int], own: set[int], around: tuple[str, ...]
+) -> Literal["exact", "lone space", "broken"]:
+    """How the form stands in one text: one token, one token after a lone space, or neither."""
+    places = [place for place, number in enumerate(ids) if number in own]
+    if len(places) != 1:
+        return "broken"
+    [place] = places
+    sides = _decode(tokenizer, [ids[:place], ids[place + 1 :]])
+    if tuple(side.strip() for side in sides) != around:
+        return "broken"
+    # Decoders drop a space at the very start (Llama 2), so ask the vocabulary for its string.
+    before = tokenizer.convert_ids_to_tokens(ids[place - 1]) if place else ""
+    return "lone space" if before in _LONE_SPACES else "exact"
+
+
+def _specials(tokenizer: PreTrainedTokenizerBase) -> dict[str, int]:
+    """Special and added tokens of the old tokenizer's kind: content -> id, named ones included."""
+    numbers = {token.content: number for number, token in tokenizer.added_tokens_decoder.items()}
+    named = {
+        f"{name}={token}": numbers[str(token)]
+        for name, token in tokenizer.special_tokens_map.items()
+        if str(token) in numbers
+    }
+    special = {
+        token.content: number
+        for number, token in tokenizer.added_tokens_decoder.items()
+        if token.special
+    }
+    return {**named, **special}
+
+
+def _changed_words(
+    spelling: Spelling,
+    texts: Sequence[str],
+    old: PreTrainedTokenizerBase,
+    new: PreTrainedTokenizerBase,
+) -> tuple[str, ...]:
+    """Words (as split by spaces) that have other tokens now and hold no new one.
+
+    A text with new tokens agrees if it is the old one again once they are written out in pieces;
+    where it is not (a quotation mark may have been glued to the word) its words are compared.
+    """
+    pieces = {token.id: token.pieces for token in spelling.new_tokens}
+    before, after = _encode(old, texts), _encode(new, texts)
+    changed: dict[str, None] = {}
+    for text, was, now in zip(texts, before, after, strict=True):
+        if was == [piece for number in now for piece in pieces.get(number, (number,))]:
+            continue
+        words = list(dict.fromkeys((*text.split(), *(" " + word for word in text.split()))))
+        pairs = zip(words, _encode(old, words), _encode(new, words), strict=True)
+        found = [w for w, a, b in pairs if a != b and not pieces.keys() & set(b)]
+        if not found and not pieces.keys() & set(now):
+            found = [text]  # only the text as a whole differs: white space, or words run together
+        changed.update(dict.fromkeys(word.strip() or word for word in found))
+    return tuple(changed)
+
+
+def _tokens_saved(
+    spelling: Spelling, old: PreTrainedTokenizerBase, new: PreTrainedTokenizerBase
+) -> dict[str, int]:
+    terms = list(dict.fromkeys(token.term for token in spelling.new_tokens))
+    before, after = _POSITIONS["middle"]
+    texts = [before + term + after for term in terms]
+    pairs = zip(terms, _encode(old, texts), _encode(new, texts), strict=True)
+    return {term: len(was) - len(now) for term, was, now in pairs}
+
+
+def _reloads(
+    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], model_type: str | None
+) -> bool:
+    from transformers import AutoTokenizer
+
+    with tempfile.TemporaryDirectory() as folder:
+        tokenizer.save_pretrained(folder)
+        if model_type is not None:
+            config = json.dumps({"model_type": model_type})
+            Path(folder, "config.json").write_text(config, encoding="utf-8")
+        again = AutoTokenizer.from_pretrained(folder)
+    return (
+        _encode(again, texts) == _encode(tokenizer, texts)
+        # once through transformers itself, special tokens included
+        and again(list(texts[:5])).input_ids == tokenizer(list(texts[:5])).input_ids
+        and again.get_vocab() == tokenizer.get_vocab()
+        and _specials(again) == _specials(tokenizer)
+        and again.chat_template == tokenizer.chat_template
+    )

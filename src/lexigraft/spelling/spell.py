@@ -1,0 +1,120 @@
+"""From routes to ids: the one entry of this room."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from lexigraft.errors import SpellingError
+from lexigraft.lexicon.schema import Lexicon, Route, Term
+from lexigraft.spelling.document import Document, document_of, first_free_id, rebuilt, unknown_id
+from lexigraft.spelling.plan import Wanted, wanted_pieces
+from lexigraft.spelling.values import NewToken, SpelledTerm, Spelling
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+__all__ = ["spell"]
+
+
+def spell(
+    lexicon: Lexicon,
+    routes: Mapping[str, Route],
+    tokenizer: PreTrainedTokenizerBase,
+    rows: int | None = None,
+) -> tuple[Spelling, PreTrainedTokenizerBase]:
+    """Decides how each term becomes ids.
+
+    Args:
+        lexicon: the terms, with their languages and forms resolved.
+        routes: a route for every term.
+        tokenizer: the host's; left untouched.
+        rows: rows of the embedding matrix, spare ones included; None takes `len(tokenizer)`.
+
+    Returns:
+        the spelling, and the tokenizer that carries it out: a new object if any term takes the
+        token route, else `tokenizer` itself. New ids follow the highest one in use, spare rows
+        first; only what does not fit there makes `rows_after` larger than `rows_before`.
+
+    Raises:
+        SpellingError: a term without a route, or a form that this tokenizer cannot spell.
+    """
+    if missing := [term.term for term in lexicon if term.term not in routes]:
+        raise SpellingError(f"No route was given for {', '.join(missing)}.")
+    before = len(tokenizer) if rows is None else rows
+    spelled = tuple(_spelled(term, routes[term.term], lexicon) for term in lexicon)
+    wanted = wanted_pieces(lexicon, routes)
+    if not wanted:
+        unchanged = Spelling(
+            marker=lexicon.marker, terms=spelled, rows_before=before, rows_after=before
+        )
+        return unchanged, tokenizer
+    new_tokens, new = _with_tokens(tokenizer, wanted)
+    highest = max((token.id for token in new_tokens), default=-1)
+    spelling = Spelling(
+        marker=lexicon.marker,
+        terms=spelled,
+        new_tokens=new_tokens,
+        rows_before=before,
+        rows_after=max(before, highest + 1),
+    )
+    return spelling, new
+
+
+def _spelled(term: Term, route: Route, lexicon: Lexicon) -> SpelledTerm:
+    if route == "marker":
+        surface = lexicon.marker.wrap(term.term)
+        return SpelledTerm(term=term.term, route=route, surface=surface, forms=(surface,))
+    return SpelledTerm(term=term.term, route=route, surface=term.term, forms=term.surfaces)
+
+
+def _with_tokens(
+    tokenizer: PreTrainedTokenizerBase, wanted: Sequence[Wanted]
+) -> tuple[tuple[NewToken, ...], PreTrainedTokenizerBase]:
+    from tokenizers import Tokenizer
+
+    from lexigraft.spelling.added import extend_with_added
+    from lexigraft.spelling.byte_bpe import extend, old_pieces
+
+    document = document_of(tokenizer)
+    pieces = old_pieces(document, [w.content for w in wanted])
+    unknown = unknown_id(document)
+    new_wanted = [
+        w for w in wanted if len(pieces[w.content]) > 1 or pieces[w.content] == (unknown,)
+    ]
+    extended, entries, left = extend(document, new_wanted)
+    tokens = [_token(e.wanted, e.id, e.token, pieces) for e in entries]
+    if left:
+        backend = Tokenizer.from_str(json.dumps(extended))
+        for piece, number in extend_with_added(extended, backend, left):
+            tokens.append(_token(piece, number, None, pieces))
+        extended = json.loads(backend.to_str())
+    if not tokens:
+        return (), tokenizer
+    _check_ids(document, extended, tokens)
+    return tuple(tokens), rebuilt(tokenizer, extended)
+
+
+def _token(
+    wanted: Wanted, number: int, entry: str | None, pieces: Mapping[str, tuple[int, ...]]
+) -> NewToken:
+    return NewToken(
+        id=number,
+        content=wanted.content,
+        token=wanted.content if entry is None else entry,
+        form=wanted.form,
+        term=wanted.term,
+        pieces=pieces[wanted.content],
+        mechanism="added" if entry is None else "vocabulary",
+    )
+
+
+def _check_ids(old: Document, new: Document, tokens: Sequence[NewToken]) -> None:
+    start = first_free_id(old)
+    if [token.id for token in tokens] != list(range(start, start + len(tokens))):
+        raise SpellingError(f"New ids do not follow {start - 1}; this tokenizer has holes.")
+    before = {token["content"]: token["id"] for token in old["added_tokens"]}
+    after = {token["content"]: token["id"] for token in new["added_tokens"]}
+    if moved := [content for content, number in before.items() if after.get(content) != number]:
+        raise SpellingError(f"Special or added tokens would change their ids: {moved[:5]}.")

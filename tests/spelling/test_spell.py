@@ -1,0 +1,183 @@
+"""The invariants of every spelling, on every family, and the mechanism's own promises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from transformers import PreTrainedTokenizerBase
+
+from lexigraft.errors import SpellingError
+from lexigraft.lexicon.schema import Lexicon, Term
+from lexigraft.spelling import Spelling, prove, spell
+
+Make = Callable[..., Lexicon]
+
+
+def ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    return list(tokenizer.encode(text, add_special_tokens=False))
+
+
+def as_tokens(lexicon: Lexicon, tokenizer: PreTrainedTokenizerBase, rows: int | None = None):
+    return spell(lexicon, {term.term: "token" for term in lexicon}, tokenizer, rows)
+
+
+MIXED = (
+    "zorblax",
+    "streblax",
+    Term(term="энтелехия", definition=("форма",), forms=("энтелехии",), language="ru"),
+    "тёмная материя",
+    "re-flome",
+    Term(term="⟁", definition=("a sign",), kind="symbol"),
+    Term(term="𝕽", definition=("a sign",), kind="symbol"),
+    "B12x",
+    "qu’arx",
+    "e\u0301\u0301zul",
+    Term(term="👩‍🚀", definition=("a rider",), kind="symbol"),
+    "渡灵",
+    "נפשון",
+    "C++",
+)
+
+
+def test_every_form_is_exactly_one_token_on_every_bpe(
+    bpe_tokenizer: PreTrainedTokenizerBase, lexicon: Make
+) -> None:
+    spelling, new = as_tokens(lexicon(*MIXED), bpe_tokenizer)
+    proof = prove(spelling, bpe_tokenizer, new)
+    assert proof.failures == ()
+    assert proof.exact == proof.forms >= len(MIXED)
+    assert min(proof.tokens_saved.values()) > 0
+    assert {token.mechanism for token in spelling.new_tokens} == {"vocabulary"}
+
+
+def test_other_families_keep_one_token_a_form_and_own_up_to_the_lone_space(
+    tiny_tokenizer: Callable[[str], PreTrainedTokenizerBase], lexicon: Make
+) -> None:
+    for family, exact in (("unigram", False), ("wordpiece", True)):
+        old = tiny_tokenizer(family)
+        spelling, new = as_tokens(lexicon("zorblax", "энтелехия"), old)
+        proof = prove(spelling, old, new)
+        assert proof.single == proof.forms == 4
+        assert (proof.exact == proof.forms) is exact
+        assert {token.mechanism for token in spelling.new_tokens} == {"added"}
+        assert not proof.changed_words
+
+
+def test_never_inside_a_longer_word_unless_asked(
+    bpe_tokenizer: PreTrainedTokenizerBase, lexicon: Make
+) -> None:
+    inside = Term(term="qyx", definition=("a thing",), inside_words=True)
+    spelling, new = as_tokens(lexicon("zorblax", inside), bpe_tokenizer)
+    own = {t.form: t.id for t in spelling.new_tokens if not t.spaced}
+    for text in ("unzorblax", "zorblaxy", "a zorblaxish b", "zorblax\u0301", "Zorblaxов"):
+        new_ids = set(spelling.new_ids) & set(ids(new, text))
+        assert not new_ids or text.endswith("\u0301"), text
+    assert own["qyx"] in ids(new, "unqyxed")
+
+
+def test_old_ids_specials_and_chat_template_stay(
+    any_tokenizer: PreTrainedTokenizerBase, lexicon: Make
+) -> None:
+    before = any_tokenizer.backend_tokenizer.to_str()
+    spelling, new = as_tokens(lexicon("zorblax", "⟁"), any_tokenizer)
+    assert any_tokenizer.backend_tokenizer.to_str() == before
+    assert new.get_vocab().items() >= any_tokenizer.get_vocab().items()
+    assert len(new) == len(any_tokenizer) + len(spelling.new_tokens)
+    assert spelling.new_ids == tuple(range(len(any_tokenizer), len(new)))
+    assert not set(new.all_special_ids) & set(spelling.new_ids)
+    chat = [{"role": "user", "content": "a zorblax"}]
+    text = new.apply_chat_template(chat, tokenize=False)
+    assert text == any_tokenizer.apply_chat_template(chat, tokenize=False)
+    assert new.convert_tokens_to_ids("<|user|>") == ids(new, text)[0]
+
+
+def test_spare_rows_are_used_before_the_matrix_grows(lexicon: Make, tiny_tokenizer) -> None:
+    old = tiny_tokenizer("qwen")
+    fits, _ = as_tokens(lexicon("zorblax"), old, rows=len(old) + 100)
+    assert (fits.rows_before, fits.rows_after) == (len(old) + 100, len(old) + 100)
+    grows, _ = as_tokens(lexicon("zorblax"), old, rows=len(old) + 1)
+    assert (grows.rows_before, grows.rows_after) == (len(old) + 1, len(old) + 4)
+    assert fits.new_ids[0] == grows.new_ids[0] == len(old)
+
+
+def test_marker_and_subword_terms_change_no_tokenizer(lexicon: Make, tiny_tokenizer) -> None:
+    old = tiny_tokenizer("gpt2")
+    terms = lexicon("zorblax", "эйдос")
+    spelling, same = spell(terms, {"zorblax": "subword", "эйдос": "marker"}, old, 900)
+    assert same is old
+    assert spelling.new_tokens == ()
+    assert spelling.rows_before == spelling.rows_after == 900
+    assert spelling.surface("эйдос") == "~[эйдос]"
+    assert spelling.surface("zorblax") == "zorblax"
+    assert spelling.route("эйдос") == "marker"
+    with pytest.raises(KeyError):
+        spelling["absent"]
+
+
+def test_a_term_without_a_route_is_refused(lexicon: Make, tiny_tokenizer) -> None:
+    with pytest.raises(SpellingError, match="zorblax"):
+        spell(lexicon("zorblax"), {}, tiny_tokenizer("gpt2"))
+
+
+def test_what_is_one_token_already_gets_no_second_one(lexicon: Make, tiny_tokenizer) -> None:
+    old = tiny_tokenizer("gpt2")
+    assert len(ids(old, " the")) == 1
+    spelling, new = as_tokens(lexicon("the"), old)
+    assert " the" not in {token.content for token in spelling.new_tokens}
+    assert ids(new, " the") == ids(old, " the")
+
+
+def test_pieces_are_the_old_ids_of_the_content(
+    any_tokenizer: PreTrainedTokenizerBase, lexicon: Make
+) -> None:
+    spelling, _ = as_tokens(lexicon("zorblax"), any_tokenizer)
+    for token in spelling.new_tokens:
+        written = any_tokenizer.decode(list(token.pieces)).strip()
+        assert written in (token.content.strip(), "<unk>")
+        assert all(piece < len(any_tokenizer) for piece in token.pieces)
+
+
+def test_first_of_two_terms_keeps_a_shared_capital(lexicon: Make, tiny_tokenizer) -> None:
+    spelling, _ = as_tokens(lexicon("zorbl", "Zorbl"), tiny_tokenizer("gpt2"))
+    assert {t.form for t in spelling.tokens_of("zorbl")} == {"zorbl"}
+    assert {t.form for t in spelling.tokens_of("Zorbl")} == {"Zorbl"}
+
+
+def test_streaming_decodes_token_by_token(lexicon: Make, tiny_tokenizer) -> None:
+    spelling, new = as_tokens(lexicon("энтелехия", "𝕽"), tiny_tokenizer("gpt2"))
+    text = "an энтелехия, 𝕽 too"
+    numbers = ids(new, text)
+    assert new.decode(numbers) == text
+    for token in spelling.new_tokens:
+        assert new.decode([token.id]) == token.content
+
+
+def test_a_spelling_survives_json(lexicon: Make, tiny_tokenizer) -> None:
+    spelling, _ = as_tokens(lexicon(*MIXED), tiny_tokenizer("qwen"))
+    assert Spelling.model_validate_json(spelling.model_dump_json()) == spelling
+
+
+letters = st.characters(categories=("Lu", "Ll", "Lt", "Lo", "Lm"))
+rest = st.characters(categories=("Lu", "Ll", "Lt", "Lo", "Lm", "Mn", "Mc"))
+words = st.builds("".join, st.tuples(letters, st.text(rest, min_size=1, max_size=9)))
+symbols = st.text(st.characters(categories=("So", "Sm", "Sk", "Co")), min_size=1, max_size=3)
+
+
+@pytest.mark.parametrize("family", ["gpt2", "qwen", "llama2", "gemma"])
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(drawn=st.lists(words | symbols, min_size=1, max_size=8, unique=True))
+def test_any_letters_marks_and_symbols_hold_the_invariants(
+    family: str, drawn: list[str], lexicon: Make, tiny_tokenizer
+) -> None:
+    old = tiny_tokenizer(family)
+    spelling, new = as_tokens(lexicon(*drawn), old)
+    proof = prove(spelling, old, new)
+    assert proof.failures == ()
+    assert proof.exact == proof.forms
