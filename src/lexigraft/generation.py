@@ -37,7 +37,8 @@ def greedy(
                 eos_token_id=end,
                 pad_token_id=end[0],
             )
-        out.append(_tail(tokenizer, whole[0, ids.shape[1] :].tolist(), end))
+        tail = _text(tokenizer, whole[0, ids.shape[1] :].tolist())
+        out.append(tail.split("\n", 1)[0] if stop_at_newline else tail)
     return out
 
 
@@ -86,7 +87,7 @@ def sample(
                     pad_token_id=end[0],
                 )
             for row, index in enumerate(some):
-                out[index] = _tail(tokenizer, whole[row, width:].tolist(), end)
+                out[index] = _text(tokenizer, whole[row, width:].tolist()).split("\n", 1)[0]
             if advance is not None:
                 advance(len(some))
     finally:
@@ -95,13 +96,15 @@ def sample(
 
 
 def _stops(tokenizer: PreTrainedTokenizerBase, *, newline: bool) -> list[int]:
+    """Ids that end a text: the first is also used as padding."""
     special = [tokenizer.eos_token_id, *document_start(tokenizer)]
-    ends = [int(i) for i in dict.fromkeys(special) if i is not None] or [0]
+    ends = [int(i) for i in special if i is not None] or [0]
     if newline:
-        ends += [encode(tokenizer, "a\n")[-1], encode(tokenizer, "a.\n\n")[-1]]
+        last = [encode(tokenizer, text)[-1] for text in ("a\n", "a.\n\n")]
+        # some tokenizers drop line breaks, or make them unknown: no reason to stop at those ids
+        ends += [number for number in last if "\n" in _text(tokenizer, [number])]
     return list(dict.fromkeys(ends))
 
 
-def _tail(tokenizer: PreTrainedTokenizerBase, ids: list[int], end: list[int]) -> str:
-    text = str(tokenizer.decode(ids, skip_special_tokens=True))
-    return text.split("\n", 1)[0] if len(end) > 2 else text
+def _text(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> str:
+    return str(tokenizer.decode(ids, skip_special_tokens=True))

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from lexigraft.errors import RecipeError
 
 __all__ = [
+    "AnyRoute",
     "Limits",
     "Recipe",
     "RowsRecipe",
@@ -31,6 +32,7 @@ __all__ = [
     "read_recipe",
 ]
 
+AnyRoute = Literal["auto", "subword", "token", "marker"]
 Tune = Literal["auto", "rows", "lora", "rows+lora", "full"]
 
 
@@ -88,7 +90,9 @@ class TrainingRecipe(_Settings):
 class Limits(_Settings):
     """What teaching may cost."""
 
-    drift_limit: float = Field(0.15, gt=0, description="mean KL to the untaught model, nats a token")
+    drift_limit: float = Field(
+        0.15, gt=0, description="mean KL to the untaught model, nats a token"
+    )
     leakage_limit: float = Field(
         50.0, gt=0, description="expected emissions of taught terms per 10,000 neutral tokens"
     )
@@ -103,6 +107,9 @@ class VerifyRecipe(_Settings):
 class Recipe(_Settings):
     """All settings of a run."""
 
+    route: AnyRoute = Field(
+        "auto", description="of every term, over what the lexicon says; auto: lexicon or diagnosis"
+    )
     tune: Tune = Field(
         "auto",
         description="what moves; auto: new rows for the token route, LoRA for the other two",
@@ -133,7 +140,9 @@ def read_recipe(path: str | Path) -> Recipe:
         first = str(error).splitlines()[0]
         raise RecipeError(f"{path} cannot be read as YAML: {first}") from error
     if value is not None and not isinstance(value, dict):
-        raise RecipeError(f"{path} must hold settings (`training:` …), not a {type(value).__name__}.")
+        raise RecipeError(
+            f"{path} must hold settings (`training:` …), not a {type(value).__name__}."
+        )
     try:
         return Recipe.model_validate(value or {})
     except ValidationError as error:

@@ -13,7 +13,7 @@ from lexigraft.checks.judged import Judged
 from lexigraft.checks.prompts import NEUTRAL_FRAMES, definition_line
 from lexigraft.checks.ranking import Ranking
 from lexigraft.lexicon import SLOT, Language, Lexicon, frame
-from lexigraft.likelihood import pair, sum_log_probabilities
+from lexigraft.likelihood import Pair, pair
 
 __all__ = ["BLANK", "cloze"]
 
@@ -40,7 +40,7 @@ def cloze(
     frames = {t.term: [frame(s, t, lexicon.marker) for s in t.tests] for t in terms}
     meant = {t.term: t.definition[0].rstrip(".") for t in terms}
     asked: dict[tuple[str, str], int] = {}
-    pairs = []
+    pairs: list[Pair] = []
 
     def ask(word: str, surface: str, sentence: str) -> None:
         key = (word, sentence)
@@ -63,7 +63,7 @@ def cloze(
                 ask(other.term, surfaces[other.term], sentence)
             for word in () if with_definition else untaught[term.term]:
                 ask(word, word, sentence)
-    values = sum_log_probabilities(judged.model, pairs, advance=advance)
+    values = judged.log_probabilities(pairs, advance)
 
     def fit(word: str, sentence: str) -> float:
         usual = fmean(values[asked[word, n]] for n in neutral)

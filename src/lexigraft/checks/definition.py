@@ -13,7 +13,7 @@ from lexigraft.checks.judged import Judged
 from lexigraft.checks.prompts import DEFINITION_PROMPTS, definition_line
 from lexigraft.checks.ranking import Ranking
 from lexigraft.lexicon import Language, Lexicon
-from lexigraft.likelihood import pair, sum_log_probabilities
+from lexigraft.likelihood import Pair, pair
 
 __all__ = ["definition"]
 
@@ -38,7 +38,7 @@ def definition(
     controls = {t.term: tuple(untaught[t.term]) for t in lexicon}
     words = list(dict.fromkeys(w for some in controls.values() for w in some))
     asked: dict[tuple[str, str, str], int] = {}
-    pairs = []
+    pairs: list[Pair] = []
     for prompt in DEFINITION_PROMPTS[language]:
         for term in lexicon:
             surface = surfaces[term.term]
@@ -51,7 +51,7 @@ def definition(
             for candidate, text in definitions.items():
                 asked[prompt, word, candidate] = len(pairs)
                 pairs.append(pair(judged.tokenizer, prompt.format(term=word), f" {text}."))
-    values = sum_log_probabilities(judged.model, pairs, advance=advance)
+    values = judged.log_probabilities(pairs, advance)
 
     def value(prompt: str, word: str, candidate: str) -> float:
         return values[asked[prompt, word, candidate]]

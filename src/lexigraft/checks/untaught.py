@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import random
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from itertools import groupby
+from itertools import groupby, zip_longest
 
 from transformers import PreTrainedTokenizerBase
 
 from lexigraft.checks.neutral import neutral_texts
+from lexigraft.lexicon import Lexicon
 
-__all__ = ["untaught_words"]
+__all__ = ["shared_untaught", "untaught_words"]
 
 # Vowels and consonants by how often words have them; two consonants that begin a word, and two that
 # stand later in one: so that random words can be read aloud.
@@ -68,10 +69,10 @@ def untaught_words(
     The same arguments always give the same words. Letters are replaced by letters of their kind
     (vowels by vowels), symbols by rare symbols of their Unicode neighbourhood; spaces, hyphens,
     combining marks, joiners and a Russian word's final vowels stay. A candidate is dropped when it
-    resembles the term, when it is a common word (in the neutral texts, or one old token, alone or as a part) or
-    when it is in `exclude`: give all forms of all terms of the lexicon there. Where too few words
-    have the term's token count, those nearest to it are taken; among equals, those whose pieces are
-    as long as the term's.
+    resembles the term, when it is a common word (in the neutral texts, or one old token, alone or
+    as a part) or when it is in `exclude`: give all forms of all terms of the lexicon there. Where
+    too few words have the term's token count, those nearest to it are taken; among equals, those
+    whose pieces are as long as the term's.
 
     Args:
         term: a bare form, outside any marker.
@@ -95,6 +96,50 @@ def untaught_words(
             break
     ranked = sorted(found, key=lambda word: found[word])  # stable: ties in the order drawn
     return tuple(ranked[:count])
+
+
+def shared_untaught(
+    lexicon: Lexicon,
+    surfaces: Mapping[str, str],
+    tokenizer: PreTrainedTokenizerBase,
+    count: int = 8,
+    seed: int = 0,
+) -> dict[str, tuple[str, ...]]:
+    """Untaught words for every term, written as it is written (inside a marker if it is).
+
+    Terms of one script, one token count and one way of writing share their words, shaped like each
+    of them in turn: the battery's cost grows with the number of different words. No word resembles
+    or equals any term of the lexicon. `tokenizer` is the old one.
+    """
+    forms = [form for term in lexicon for form in term.surfaces]
+    groups: dict[tuple[str, int, bool], list[str]] = {}
+    for term in lexicon:
+        [pieces] = _piece_lengths(tokenizer, [term.term])
+        marked = surfaces[term.term] != term.term
+        groups.setdefault((_script_of(term.term), len(pieces), marked), []).append(term.term)
+    out: dict[str, tuple[str, ...]] = {}
+    for (_, length, marked), members in groups.items():
+        # Twice as many as asked: some resemble another term.
+        drawn = [untaught_words(m, tokenizer, 2 * count, seed, exclude=forms) for m in members]
+        words = [w for turn in zip_longest(*drawn) for w in turn if w is not None]
+        words = [w for w in dict.fromkeys(words) if not any(_alike(w, m) for m in forms)]
+        lengths = dict(zip(words, _piece_lengths(tokenizer, words), strict=True))
+        words.sort(key=lambda w: abs(len(lengths[w]) - length))  # stable
+        wrap = lexicon.marker.wrap if marked else str
+        for member in members:
+            out[member] = tuple(wrap(word) for word in words[:count])
+    return {term.term: out[term.term] for term in lexicon}
+
+
+def _script_of(term: str) -> str:
+    """The script of the first letter; a symbol stands for itself: its neighbours are its own."""
+    return next((_script(c) for c in term if c.isalpha()), term)
+
+
+def _alike(word: str, term: str) -> bool:
+    """Whether an invented word could be taken for `term`."""
+    letters = sum(c.isalpha() for c in term)
+    return not _acceptable(word, term, {term.casefold()}, letters)
 
 
 def _piece_lengths(
@@ -192,7 +237,7 @@ def _replaced(character: str, chance: random.Random) -> str:
     if category not in _REPLACED or (character.isascii() and not character.isalpha()):
         return character
     lower = character.casefold()
-    first, *marks = unicodedata.normalize("NFD", lower)
+    first, *marks = list(unicodedata.normalize("NFD", lower))
     if lower in _VOWELS or first in _VOWELS:
         kept = [] if lower in _VOWELS else marks
         letter = unicodedata.normalize("NFC", chance.choice(_VOWELS[first]) + "".join(kept))

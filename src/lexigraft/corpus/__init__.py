@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from lexigraft.corpus.build import build_texts
+from lexigraft.corpus.templates import template_texts
 from lexigraft.corpus.texts import Text, TextKind, reject_seen
-from lexigraft.corpus.writing import defining_line
+from lexigraft.corpus.wording import written_as
+from lexigraft.corpus.writing import candidate_count, defining_line
 
-__all__ = ["Text", "TextKind", "build_texts", "defining_line", "reject_seen"]
+__all__ = [
+    "Text",
+    "TextKind",
+    "build_texts",
+    "candidate_count",
+    "defining_line",
+    "reject_seen",
+    "template_texts",
+    "written_as",
+]

@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lexigraft.corpus.templates import template_texts
-from lexigraft.corpus.texts import Text, reject_seen
+from lexigraft.corpus.texts import Text, reject_seen, without_repeats
+from lexigraft.corpus.wording import has_foreign_markers
 from lexigraft.corpus.writing import replay_texts, written_texts
-from lexigraft.lexicon import Lexicon
+from lexigraft.lexicon import Lexicon, find
 from lexigraft.spelling import Spelling
 
 __all__ = ["build_texts"]
@@ -25,10 +26,12 @@ def build_texts(
     written: int,
     replay: int,
     seed: int,
+    held_out: int = 2,
     advance: Callable[[int], None] | None = None,
 ) -> list[Text]:
-    """Every text of the run, none of which shares an 8-gram with an `evaluation` text.
+    """Every text of the run, none twice, none sharing an 8-gram with an `evaluation` text.
 
+    `written` and `held_out` count texts a term, `replay` counts texts of the whole run.
     `model` and `tokenizer` are the untaught ones. The texts hold no token ids: the token route's
     new tokens appear when the grown tokenizer reads them.
     """
@@ -36,12 +39,31 @@ def build_texts(
     texts = list(template_texts(lexicon, surfaces))
     if written:
         texts += written_texts(
-            model, tokenizer, lexicon, surfaces, keep=written, seed=seed, advance=advance
+            model,
+            tokenizer,
+            lexicon,
+            surfaces,
+            keep=written,
+            held_out=held_out,
+            seed=seed,
+            advance=advance,
         )
     if replay:
         languages = tuple(dict.fromkeys((lexicon.language, *(t.language for t in lexicon))))
         bare = [(t.term, t.language) for t in lexicon if spelling.route(t.term) == "marker"]
-        texts += replay_texts(
+        free = replay_texts(
             model, tokenizer, languages, count=replay, bare=bare, seed=seed + 7, advance=advance
         )
-    return reject_seen(texts, evaluation)
+        texts += [text for text in free if not _mentions(text.text, lexicon, spelling)]
+    return without_repeats(reject_seen(texts, evaluation))
+
+
+def _mentions(text: str, lexicon: Lexicon, spelling: Spelling) -> bool:
+    """Whether a taught term stands in `text` as it is taught: replay would unteach it there.
+
+    The bare word of a marked concept is no such mention; its old sense is what replay holds.
+    """
+    if has_foreign_markers(text, lexicon):
+        return True
+    places = find(text, lexicon)
+    return any(place.marked or spelling.route(place.term) != "marker" for place in places)

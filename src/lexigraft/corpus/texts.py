@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["Text", "TextKind", "eight_grams", "reject_seen"]
+__all__ = ["Text", "TextKind", "eight_grams", "reject_seen", "without_repeats"]
 
 TextKind = Literal["definition", "reverse", "contrast", "related", "example", "written", "replay"]
 
@@ -27,16 +27,37 @@ class Text(BaseModel):
     )
 
 
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(re.findall(r"\w+", text.lower()))
+
+
 def eight_grams(text: str) -> set[tuple[str, ...]]:
     """Every run of eight words, lower-cased and without punctuation."""
-    words = re.findall(r"\w+", text.lower())
-    return {tuple(words[i : i + 8]) for i in range(len(words) - 7)}
+    words = _words(text)
+    return {words[i : i + 8] for i in range(len(words) - 7)}
 
 
 def reject_seen(texts: Iterable[Text], evaluation: Sequence[str]) -> list[Text]:
-    """The texts that share no 8-gram with an evaluation text, and equal none of them."""
+    """The texts that share no 8-gram with an evaluation text, and equal none of them.
+
+    Texts shorter than eight words are equal when their words are, whatever stands between them.
+    """
     seen: set[tuple[str, ...]] = set()
     for text in evaluation:
         seen |= eight_grams(text)
-    whole = {text.strip() for text in evaluation}
-    return [t for t in texts if t.text.strip() not in whole and not (eight_grams(t.text) & seen)]
+    whole = {text.strip() for text in evaluation} | {_words(text) for text in evaluation} - {()}
+    return [
+        t
+        for t in texts
+        if t.text.strip() not in whole
+        and _words(t.text) not in whole
+        and not (eight_grams(t.text) & seen)
+    ]
+
+
+def without_repeats(texts: Iterable[Text]) -> list[Text]:
+    """The texts without those that were there before, spaces and case apart; the first stays."""
+    kept: dict[str, Text] = {}
+    for text in texts:
+        kept.setdefault(" ".join(text.text.casefold().split()), text)
+    return list(kept.values())

@@ -1,4 +1,4 @@
-"""Texts that the model writes itself: about the terms with the definition in its prompt, and freely.
+"""Texts that the model writes itself: about each term, with its definition before it, and freely.
 
 Texts about a term are kept by how much likelier the definition makes them: the mean over tokens
 outside the term of log p(token | definition, before) - log p(token | before). The term's own tokens
@@ -14,13 +14,14 @@ from typing import cast
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from lexigraft.corpus.templates import OPENINGS, written_as
+from lexigraft.corpus.openings import openings
 from lexigraft.corpus.texts import Text
+from lexigraft.corpus.wording import capital, has_foreign_markers, written_as
 from lexigraft.generation import sample
-from lexigraft.lexicon import Language, Lexicon, Term, find_term
+from lexigraft.lexicon import Language, Lexicon, Term, find, find_term
 from lexigraft.likelihood import Pair, document_start, encode, token_log_probabilities
 
-__all__ = ["defining_line", "gains", "replay_texts", "written_texts"]
+__all__ = ["candidate_count", "defining_line", "gains", "replay_texts", "written_texts"]
 
 _ASKING: dict[Language, tuple[str, str]] = {
     "en": (
@@ -52,26 +53,27 @@ _ABOUT_WORDS = re.compile(
     r"означает|значит|определение|слово|предложение|термин)\b",
     re.IGNORECASE,
 )
+_OVERSAMPLE = 2.5
 _SENTENCE = re.compile(r"(.{20,}?[.!?…])(?=\s|$)")
 
 
 def defining_line(surface: str, definition: str) -> str:
     """The teacher's prompt: one line that defines the term."""
-    return f"{surface[:1].upper()}{surface[1:]}: {definition.rstrip('.')}.\n"
+    return f"{capital(surface)}: {definition.rstrip('.')}.\n"
 
 
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+def _meaning(term: Term, lexicon: Lexicon, surfaces: Mapping[str, str]) -> str:
+    return written_as(term.definition[0].rstrip("."), lexicon, surfaces)
 
 
 def _requests(
-    term: Term, lexicon: Lexicon, surface: str, asked: int, continued: int
+    term: Term, lexicon: Lexicon, surfaces: Mapping[str, str], asked: int, continued: int
 ) -> tuple[list[str], list[tuple[str, str]]]:
     """Prompts for whole sentences, and (prompt, opening) pairs for continuations."""
-    meaning = term.definition[0].rstrip(".")
+    surface, meaning = surfaces[term.term], _meaning(term, lexicon, surfaces)
     listing, asking = _ASKING[term.language]
-    words = {"t": surface, "T": _capital(surface), "d": meaning}
-    examples = [written_as(e, term, lexicon, surface) for e in term.examples]
+    words = {"t": surface, "T": capital(surface), "d": meaning}
+    examples = [written_as(e, lexicon, surfaces, bare=(term.term,)) for e in term.examples]
     whole = []
     for turn in range(asked):
         if examples and turn % 3:
@@ -79,27 +81,39 @@ def _requests(
         else:
             whole.append(asking.format(**words))
     begun = []
+    beginnings = openings(term.language, term.part_of_speech, surface)
     for turn in range(continued):
-        opening = OPENINGS[term.language][turn % len(OPENINGS[term.language])]
-        text = opening.format(**words)
+        text = beginnings[turn % len(beginnings)]
         begun.append((defining_line(surface, meaning) + text, text))
     return whole, begun
 
 
 def _cut(text: str) -> str:
     """The first sentence, without quotes and list numbers around it."""
-    text = re.sub(r"^\s*(\d+[.)]|[-*•])\s*", "", text).strip().strip("\"“”«»'").strip()
+    text = re.sub(r"^\s*(\d+[.)]|[-*•])\s*", "", text).strip()
+    if text[:1] in ('"', "“", "«"):  # what stands after the closing quote belongs outside it
+        text = re.split(r'["”»]', text[1:], maxsplit=1)[0]
+    text = text.strip("\"“”«»'").strip()
     found = _SENTENCE.match(text)
     return found.group(1) if found else text
 
 
-def _usable(text: str, term: Term, lexicon: Lexicon) -> bool:
+def _usable(text: str, term: Term, lexicon: Lexicon, surfaces: Mapping[str, str]) -> bool:
+    """Whether `text` uses `term` once or twice, and no other taught term by chance.
+
+    Another term's meaning is not in the prompt: such a text would teach that it means nothing. Its
+    bare word is another matter where the taught one stands in a marker.
+    """
     if not 4 <= len(text.split()) <= 32 or _ABOUT_WORDS.search(text) or "<" in text:
         return False
-    places = find_term(text, term, lexicon.marker)
+    if has_foreign_markers(text, lexicon):
+        return False
+    others = {p.term for p in find(text, lexicon) if p.marked or surfaces[p.term] == p.term}
+    if others - {term.term}:
+        return False
     # A definition copied into the sentence adds nothing to the templates.
-    copied = term.definition[0].rstrip(".").lower()
-    return 1 <= len(places) <= 2 and copied not in text.lower()
+    copied = any(meaning.rstrip(".").lower() in text.lower() for meaning in term.definition)
+    return not copied and 1 <= len(find_term(text, term, lexicon.marker)) <= 2
 
 
 def gains(
@@ -108,11 +122,12 @@ def gains(
     texts: Sequence[str],
     term: Term,
     lexicon: Lexicon,
-    surface: str,
+    surfaces: Mapping[str, str],
 ) -> list[float]:
     """For each text the mean gain in nats per token outside the term; see the module."""
     start = document_start(tokenizer)
-    before = start + encode(tokenizer, defining_line(surface, term.definition[0]))
+    line = defining_line(surfaces[term.term], _meaning(term, lexicon, surfaces))
+    before = start + encode(tokenizer, line)
     ids = [encode(tokenizer, text) for text in texts]
     table = token_log_probabilities(
         model, [Pair(before, i) for i in ids] + [Pair(start, i) for i in ids]
@@ -135,6 +150,11 @@ def gains(
     return out
 
 
+def candidate_count(terms: int, keep: int, held_out: int) -> int:
+    """How many texts the model is asked for so that about `keep` and `held_out` a term remain."""
+    return terms * round((keep + held_out) * _OVERSAMPLE) if keep else 0
+
+
 def written_texts(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
@@ -143,23 +163,48 @@ def written_texts(
     *,
     keep: int,
     held_out: int = 2,
-    oversample: float = 2.5,
     seed: int = 0,
     advance: Callable[[int], None] | None = None,
 ) -> list[Text]:
-    """Up to `keep` texts a term (and `held_out` more for validation), best gain first.
+    """Up to `keep` texts a term (and up to `held_out` more for validation), best gain first.
 
     `tokenizer` is the untaught one; markers stand in the texts as the model will see them.
     """
-    wanted = round((keep + held_out) * oversample)
+    wanted = round((keep + held_out) * _OVERSAMPLE)
+    candidates = _candidates(
+        model, tokenizer, lexicon, surfaces, wanted=wanted, seed=seed, advance=advance
+    )
+    out: list[Text] = []
+    for term in lexicon:
+        some = candidates[term.term]
+        worth = gains(model, tokenizer, some, term, lexicon, surfaces)
+        ranked = sorted(zip(worth, some, strict=True), reverse=True)
+        ranked = ranked[: keep + min(held_out, len(ranked) // 2)]
+        apart = _apart(len(ranked), held_out)
+        out += [
+            Text(text=text, term=term.term, kind="written", held_out=place in apart, gain=gain)
+            for place, (gain, text) in enumerate(ranked)
+        ]
+    return out
+
+
+def _candidates(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    lexicon: Lexicon,
+    surfaces: Mapping[str, str],
+    *,
+    wanted: int,
+    seed: int,
+    advance: Callable[[int], None] | None,
+) -> dict[str, list[str]]:
+    """What the model writes about each term, as far as it is usable, without repeats."""
     prompts: list[str] = []
     origin: list[tuple[str, str]] = []
     short: list[str] = []
     short_origin: list[tuple[str, str]] = []
     for term in lexicon:
-        whole, begun = _requests(
-            term, lexicon, surfaces[term.term], wanted * 3 // 5, wanted * 2 // 5
-        )
+        whole, begun = _requests(term, lexicon, surfaces, wanted * 3 // 5, wanted * 2 // 5)
         prompts += whole
         origin += [(term.term, "")] * len(whole)
         short += [prompt for prompt, _ in begun]
@@ -170,25 +215,22 @@ def written_texts(
     lines += sample(
         model, tokenizer, short, max_new_tokens=20, temperature=0.9, seed=seed + 1, advance=advance
     )
-    candidates: dict[str, list[str]] = {term.term: [] for term in lexicon}
+    found: dict[str, dict[str, None]] = {term.term: {} for term in lexicon}
     for (name, opening), line in zip(origin + short_origin, lines, strict=True):
         text = _cut(opening + line)
-        term = lexicon[name]
-        if _usable(text, term, lexicon):
-            candidates[name].append(written_as(text, term, lexicon, surfaces[name]))
-    out: list[Text] = []
-    for term in lexicon:
-        some = list(dict.fromkeys(candidates[term.term]))
-        worth = gains(model, tokenizer, some, term, lexicon, surfaces[term.term])
-        ranked = sorted(zip(worth, some, strict=True), reverse=True)[: keep + held_out]
-        # Held out evenly over the ranks, so that validation texts are like the trained ones.
-        step = max(2, len(ranked) // held_out) if held_out else len(ranked) + 1
-        for place, (gain, text) in enumerate(ranked):
-            apart = held_out > 0 and place % step == step - 1
-            out.append(
-                Text(text=text, term=term.term, kind="written", held_out=apart, gain=gain)
-            )
-    return out
+        # an opening that the model did not go on from is no text
+        if len(line.split()) > 1 and _usable(text, lexicon[name], lexicon, surfaces):
+            found[name][written_as(text, lexicon, surfaces, bare=(name,))] = None
+    return {name: list(texts) for name, texts in found.items()}
+
+
+def _apart(count: int, held_out: int) -> frozenset[int]:
+    """The places held out of `count` ranked texts: evenly over the ranks, never most of them.
+
+    Validation texts are like the trained ones only if they are neither the best nor the worst.
+    """
+    number = min(held_out, count // 2)
+    return frozenset((2 * turn + 1) * count // (2 * number) for turn in range(number))
 
 
 def replay_texts(
@@ -203,15 +245,13 @@ def replay_texts(
 ) -> list[Text]:
     """Texts that the untaught model writes freely, to hold it to what it was.
 
-    `bare` are words whose old sense must stay (the bare form of a marked concept): the model goes on
-    from an opening with each, without any definition.
+    `bare` are words whose old sense must stay (the bare form of a marked concept): the model goes
+    on from an opening with each, without any definition.
     """
-    openings = [word for language in languages for word in _FIRST_WORDS[language]]
-    prompts = [openings[i % len(openings)] for i in range(count)]
+    beginnings = [word for language in languages for word in _FIRST_WORDS[language]]
+    prompts = [beginnings[i % len(beginnings)] for i in range(count)]
     for word, language in bare:
-        prompts += [
-            opening.format(t=word, T=_capital(word)) for opening in OPENINGS[language][:4]
-        ]
+        prompts += openings(language, "noun", word)[:4]
     lines = sample(model, tokenizer, prompts, max_new_tokens=32, seed=seed, advance=advance)
     texts = [prompt + line for prompt, line in zip(prompts, lines, strict=True)]
     return [

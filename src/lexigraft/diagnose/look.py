@@ -24,6 +24,7 @@ from lexigraft.diagnose.values import (
 )
 from lexigraft.errors import SpellingError
 from lexigraft.lexicon.schema import Language, Lexicon, Route, Term
+from lexigraft.spelling.byte_bpe import old_pieces
 from lexigraft.spelling.document import (
     document_of,
     is_byte_level,
@@ -106,7 +107,13 @@ def diagnose_terms(
 ) -> Diagnosis:
     """`diagnose` on objects. `on_term` is called with each term when it has been looked at."""
     document = document_of(tokenizer)
-    eyes = _Eyes(tokenizer, is_byte_level(document), unknown_id(document))
+    forms = dict.fromkeys(space + f for t in lexicon for f in t.surfaces for space in ("", " "))
+    eyes = _Eyes(
+        tokenizer,
+        byte_level=is_byte_level(document),
+        unknown=unknown_id(document),
+        ids=old_pieces(document, list(forms)),
+    )
     looks = []
     for term in lexicon:
         looks.append(_look(term, lexicon, eyes, host if probe else None, route))
@@ -140,6 +147,8 @@ class _Eyes:
     tokenizer: PreTrainedTokenizerBase
     byte_level: bool
     unknown: int | None
+    ids: Mapping[str, tuple[int, ...]]
+    """Of every form, bare and after a space, as it stands inside a text."""
 
 
 def _look(
@@ -152,7 +161,7 @@ def _look(
     """Pieces, probe and route of one term; what the route changes is filled in afterwards."""
     tokenizer = eyes.tokenizer
     pieces = tuple(
-        _pieces(form, spaced, tokenizer) for form in term.surfaces for spaced in (False, True)
+        _pieces(form, spaced, eyes) for form in term.surfaces for spaced in (False, True)
     )
     seen = _seen(term, pieces, eyes)
     found = None if host is None else probe_term(term, term.language, host.model, tokenizer)
@@ -176,10 +185,9 @@ def _look(
     )
 
 
-def _pieces(form: str, spaced: bool, tokenizer: PreTrainedTokenizerBase) -> FormPieces:
-    text = f" {form}" if spaced else form
-    ids = tuple(tokenizer.encode(text, add_special_tokens=False))
-    tokens = tuple(tokenizer.convert_ids_to_tokens(list(ids)))
+def _pieces(form: str, spaced: bool, eyes: _Eyes) -> FormPieces:
+    ids = eyes.ids[f" {form}" if spaced else form]
+    tokens = tuple(eyes.tokenizer.convert_ids_to_tokens(list(ids)))
     return FormPieces(form=form, spaced=spaced, ids=ids, tokens=tokens, readable=readable(tokens))
 
 

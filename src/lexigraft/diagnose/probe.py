@@ -12,6 +12,7 @@ that an invented word shows as well means nothing.
 from __future__ import annotations
 
 import random
+import re
 import statistics
 import unicodedata
 import zlib
@@ -23,6 +24,8 @@ from lexigraft.lexicon.schema import Language, Term
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from lexigraft.likelihood import Pair
 
 __all__ = ["invented_words", "probe_term", "verdict_of"]
 
@@ -49,24 +52,30 @@ def invented_words(
     # crc32, not hash(): hash() differs from process to process
     chance = random.Random(zlib.crc32(term.encode()))
     drawn = list(dict.fromkeys(_invented(term, chance) for _ in range(tries)))
-    drawn = [word for word in drawn if word != term]
-    sizes = [len(ids) for ids in _ids(tokenizer, [" " + word for word in drawn])]
-    [wanted] = [len(ids) for ids in _ids(tokenizer, [" " + term])]
+    drawn = [word for word in drawn if word.casefold() != term.casefold()]
+    wanted, *sizes = map(len, _pieces(tokenizer, [term, *drawn]))
     ranked = sorted(zip(sizes, drawn, strict=True), key=lambda pair: abs(pair[0] - wanted))
     return tuple(word for _, word in ranked[:count])
 
 
 def _invented(term: str, chance: random.Random) -> str:
-    script = next((unicodedata.name(c, "?").split()[0] for c in term if c.isalpha()), "?")
-    if script not in _SYLLABLES:
+    """Every run of letters replaced; spaces, hyphens and digits stay where letters are."""
+    if not any(c.isalpha() for c in term):
         return "".join(_neighbour(c, chance) for c in term)
+    return re.sub(r"[^\W\d_]+", lambda run: _invented_run(run.group(), chance), term)
+
+
+def _invented_run(letters: str, chance: random.Random) -> str:
+    script = unicodedata.name(letters[0], "?").split()[0]
+    if script not in _SYLLABLES:
+        return "".join(_neighbour(c, chance) for c in letters)
     onsets, vowels = (part.split() for part in _SYLLABLES[script])
-    length = max(2, len(term) + chance.randint(-1, 1))
+    length = max(2, len(letters) + chance.randint(-1, 1)) if len(letters) > 1 else 1
     word = ""
     while len(word) < length:
         word += chance.choice(onsets) + chance.choice(vowels)
     word = word[:length]
-    return word.capitalize() if term[:1].isupper() else word
+    return word.capitalize() if letters[0].isupper() else word
 
 
 def _neighbour(character: str, chance: random.Random) -> str:
@@ -136,8 +145,16 @@ def _against(values: Sequence[float]) -> tuple[float, float]:
     return difference, difference / spread if spread > 1e-6 else 0.0
 
 
-def _ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:
-    return [list(tokenizer.encode(text, add_special_tokens=False)) for text in texts]
+def _pieces(tokenizer: PreTrainedTokenizerBase, words: Sequence[str]) -> list[list[int]]:
+    """Ids of each word after a space, as inside a text.
+
+    Not of ' word' alone: Llama 2's tokenizer would read two spaces there.
+    """
+    from lexigraft.likelihood import encode
+
+    front = encode(tokenizer, "x")
+    ids = tokenizer([f"x {word}" for word in words], add_special_tokens=False).input_ids
+    return [list(one[len(front) :]) for one in ids]
 
 
 def _definition_surprisals(
@@ -147,45 +164,34 @@ def _definition_surprisals(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
 ) -> list[float]:
-    totals = [0.0] * len(words)
-    [tail] = _ids(tokenizer, [" " + definition])
-    for frame in _FRAMES[language]:
-        heads = _ids(tokenizer, [frame.format(term=w, definition="").rstrip() for w in words])
-        values = _surprisals([(head, tail) for head in heads], model, tokenizer)
-        totals = [total + value for total, value in zip(totals, values, strict=True)]
-    return [total / len(_FRAMES[language]) for total in totals]
+    from lexigraft.likelihood import pair
+
+    pairs = [
+        pair(tokenizer, frame.format(term=word, definition="").rstrip(), f" {definition}")
+        for frame in _FRAMES[language]
+        for word in words
+    ]
+    values = _surprisals(pairs, model)
+    by_frame = [values[start : start + len(words)] for start in range(0, len(values), len(words))]
+    return [statistics.fmean(column) for column in zip(*by_frame, strict=True)]
 
 
 def _string_surprisals(
     words: Sequence[str], model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
 ) -> list[float] | None:
     """Mean surprisal of the pieces after the first; None where `words[0]` is one piece."""
-    pieces = _ids(tokenizer, [" " + word for word in words])
+    from lexigraft.likelihood import Pair, document_start
+
+    pieces = _pieces(tokenizer, words)
     if len(pieces[0]) < 2:
         return None
+    start = document_start(tokenizer)
     several = [ids for ids in pieces if len(ids) > 1]
-    return _surprisals([(ids[:1], ids[1:]) for ids in several], model, tokenizer)
+    return _surprisals([Pair(start + ids[:1], ids[1:]) for ids in several], model)
 
 
-def _surprisals(
-    pairs: Sequence[tuple[list[int], list[int]]],
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-) -> list[float]:
-    """Mean surprisal of each tail after its head, nats per token."""
-    import torch
+def _surprisals(pairs: Sequence[Pair], model: PreTrainedModel) -> list[float]:
+    """Mean surprisal of each continuation after its prefix, nats per token."""
+    from lexigraft.likelihood import token_log_probabilities
 
-    start = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else None
-    front = [] if start is None else [start]
-    rows = [[*front, *head, *tail] for head, tail in pairs]
-    width = max(map(len, rows))
-    # Padding stands on the right, after everything that is scored: causal attention never sees it.
-    ids = torch.tensor([row + [row[-1]] * (width - len(row)) for row in rows])
-    with torch.inference_mode():
-        logits = model(input_ids=ids.to(model.device), use_cache=False).logits
-    scores = torch.log_softmax(logits.float()[:, :-1], dim=-1)
-    scores = scores.gather(-1, ids.to(scores.device)[:, 1:, None]).squeeze(-1)
-    return [
-        -float(scores[number, len(row) - len(tail) - 1 : len(row) - 1].mean())
-        for number, (row, (_, tail)) in enumerate(zip(rows, pairs, strict=True))
-    ]
+    return [-statistics.fmean(row) for row in token_log_probabilities(model, pairs)]

@@ -88,7 +88,7 @@ REASONS: dict[str, dict[Language, str]] = {
 
 CHANGES: dict[str, dict[Language, str]] = {
     "adapter": {
-        "en": "Adapter weights (terms that share them: {terms}); the tokenizer and all shapes stay.",
+        "en": "Adapter weights (terms that share them: {terms}); tokenizer and shapes stay.",
         "ru": "Веса адаптера, общие для терминов: {terms}; токенизатор и все формы не меняются.",
     },
     "marked": {
@@ -214,7 +214,7 @@ def byte_count(count: int, language: Language) -> str:
     """A number of bytes for a reader: '13.5 kB', '13,5 КБ'; a kilobyte is 1,000 bytes."""
     units = {"en": ("bytes", "kB", "MB", "GB"), "ru": ("байт", "КБ", "МБ", "ГБ")}[language]
     size, unit = float(count), 0
-    while size >= 1000 and unit < len(units) - 1:
+    while round(size, 1) >= 1000 and unit < len(units) - 1:
         size, unit = size / 1000, unit + 1
     text = f"{size:.0f}" if unit == 0 else f"{size:.1f}"
     return f"{text.replace('.', ',') if language == 'ru' else text} {units[unit]}"

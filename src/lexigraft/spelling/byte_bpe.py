@@ -28,6 +28,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 from tokenizers import Tokenizer
@@ -40,6 +41,7 @@ from lexigraft.spelling.document import (
     first_free_id,
     is_byte_level,
     is_sentencepiece_bpe,
+    marks_spaces,
     model_alone,
     pre_tokenizer_steps,
     with_every_id_in_vocabulary,
@@ -272,8 +274,9 @@ def _guard_pattern(document: Document) -> str | None:
     alone = model_alone(document)
     branches = []
     for token in sleeping:
-        pieces = alone.encode(token, add_special_tokens=False).tokens
-        seam = _seam(document, token, pieces, set(sleeping))
+        # Offsets, not the pieces' strings: a character that the vocabulary lacks becomes bytes.
+        spans = alone.encode(token, add_special_tokens=False).offsets
+        seam = _seam(document, token, spans, set(sleeping))
         if seam is None:
             return None
         head, tail = seam
@@ -282,11 +285,13 @@ def _guard_pattern(document: Document) -> str | None:
 
 
 def _seam(
-    document: Document, token: str, pieces: Sequence[str], sleeping: set[str]
+    document: Document, token: str, spans: Sequence[tuple[int, int]], sleeping: set[str]
 ) -> tuple[str, str] | None:
-    for end in range(1, len(pieces)):
-        head, tail = "".join(pieces[:end]), "".join(pieces[end:])
-        if head + tail != token or head in sleeping or tail in sleeping:
+    """`token` as two texts, cut where one of its old pieces ends and the next begins."""
+    for (_, end), (start, _) in pairwise(spans):
+        head, tail = token[:end], token[end:]
+        # The bytes of one character share its span: no text can be cut between them.
+        if start != end or not head or not tail or head in sleeping or tail in sleeping:
             continue
         if not is_byte_level(document):
             return head, tail
@@ -303,7 +308,7 @@ def old_pieces(document: Document, contents: Sequence[str]) -> dict[str, tuple[i
     model is asked without its normaliser.
     """
     texts = list(contents)
-    if is_sentencepiece_bpe(document):
+    if marks_spaces(document):
         tokenizer = model_alone(document)
         texts = vocabulary_strings(document, contents)
     else:

@@ -30,6 +30,7 @@ __all__ = [
     "is_byte_level",
     "is_part_of_character",
     "is_sentencepiece_bpe",
+    "marks_spaces",
     "model_alone",
     "pre_tokenizer_steps",
     "readable",
@@ -102,7 +103,12 @@ def is_byte_level(document: Document) -> bool:
 
 def is_sentencepiece_bpe(document: Document) -> bool:
     """Whether this is a BPE over text in which '▁' stands for a space (Llama 2, Gemma)."""
-    if document["model"]["type"] != "BPE" or is_byte_level(document):
+    return document["model"]["type"] == "BPE" and marks_spaces(document)
+
+
+def marks_spaces(document: Document) -> bool:
+    """Whether '▁' stands for a space in the text that the model sees (BPE or Unigram)."""
+    if document["model"]["type"] not in ("BPE", "Unigram") or is_byte_level(document):
         return False
     rest = json.dumps([document["normalizer"], document["pre_tokenizer"]], ensure_ascii=False)
     return SPACE_MARK in rest
@@ -152,7 +158,9 @@ def model_alone(document: Document) -> Tokenizer:
     from tokenizers import Tokenizer
 
     nothing = dict.fromkeys(("normalizer", "pre_tokenizer", "post_processor", "decoder"))
-    model = {**document["model"], "ignore_merges": False, "dropout": None}
+    model = document["model"]
+    if model["type"] == "BPE":
+        model = {**model, "ignore_merges": False, "dropout": None}
     alone = {**document, **nothing, "model": model, "added_tokens": []}
     return Tokenizer.from_str(json.dumps({**alone, "truncation": None, "padding": None}))
 

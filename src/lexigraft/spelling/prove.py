@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from lexigraft.spelling.document import SPACE_MARK
+from lexigraft.spelling.byte_bpe import old_pieces
+from lexigraft.spelling.document import SPACE_MARK, document_of
 from lexigraft.spelling.sample import SAMPLE
 from lexigraft.spelling.values import NewToken, Spelling
 
@@ -121,7 +122,8 @@ def prove(
     """
     compared = [*SAMPLE, *texts]
     forms = _forms(spelling)
-    details = _prove_forms(forms, old_tokenizer, new_tokenizer)
+    own = _own_ids(forms, old_tokenizer)
+    details = _prove_forms(forms, own, old_tokenizer, new_tokenizer)
     old_vocabulary, new_vocabulary = old_tokenizer.get_vocab(), new_tokenizer.get_vocab()
     return Proof(
         forms=len(details),
@@ -129,7 +131,9 @@ def prove(
         single=sum(d.single for d in details),
         details=tuple(d for d in details if not (d.exact and d.round_trip)),
         texts=len(compared),
-        changed_words=_changed_words(spelling, compared, old_tokenizer, new_tokenizer),
+        changed_words=_changed_words(
+            spelling, frozenset().union(*own), compared, old_tokenizer, new_tokenizer
+        ),
         tokens_saved=_tokens_saved(spelling, old_tokenizer, new_tokenizer),
         specials_unchanged=_specials(old_tokenizer) == _specials(new_tokenizer),
         vocabulary_unchanged=all(new_vocabulary.get(t) == i for t, i in old_vocabulary.items()),
@@ -163,6 +167,7 @@ def _sentences(forms: Iterable[tuple[str, str, dict[bool, NewToken]]]) -> list[s
 
 def _prove_forms(
     forms: Sequence[tuple[str, str, dict[bool, NewToken]]],
+    own: Sequence[set[int]],
     old: PreTrainedTokenizerBase,
     new: PreTrainedTokenizerBase,
 ) -> list[FormProof]:
@@ -171,7 +176,6 @@ def _prove_forms(
     # "wherever it held before": a text that the old tokenizer did not give back proves nothing
     held = _gives_back(old, texts)
     back = [now or not before for now, before in zip(_gives_back(new, texts), held, strict=True)]
-    own = _own_ids(forms, old)
     around = {
         name: tuple(text.strip() for text in _decode(old, _encode(old, sides)))
         for name, sides in _POSITIONS.items()
@@ -204,13 +208,16 @@ def _gives_back(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> lis
 def _own_ids(
     forms: Sequence[tuple[str, str, dict[bool, NewToken]]], old: PreTrainedTokenizerBase
 ) -> list[set[int]]:
-    """Ids that may stand for each form: its new tokens, and what was one token before."""
+    """Ids that may stand for each form: its new tokens, and what was one token before.
+
+    What a form was *inside* a text counts: some tokenizers put '▁' before a form that stands alone.
+    """
     contents = [space + form for _, form, _ in forms for space in ("", " ")]
-    already = _encode(old, contents)
+    already = old_pieces(document_of(old), contents)
     return [
         {t.id for t in tokens.values()}
-        | {ids[0] for ids in already[2 * number : 2 * number + 2] if len(ids) == 1}
-        for number, (_, _, tokens) in enumerate(forms)
+        | {ids[0] for s in ("", " ") if len(ids := already[s + form]) == 1}
+        for _, form, tokens in forms
     ]
 
 
@@ -248,11 +255,15 @@ def _specials(tokenizer: PreTrainedTokenizerBase) -> dict[str, int]:
 
 def _changed_words(
     spelling: Spelling,
+    own: frozenset[int],
     texts: Sequence[str],
     old: PreTrainedTokenizerBase,
     new: PreTrainedTokenizerBase,
 ) -> tuple[str, ...]:
-    """Words (as split by spaces) that have other tokens now and hold no new one.
+    """Words (as split by spaces) that have other tokens now and hold no form of a term.
+
+    `own` are the ids that stand for a form: a form that was one token already, bare, is set apart
+    from the signs around it as its new, spaced sister is.
 
     A text with new tokens agrees if it is the old one again once they are written out in pieces;
     where it is not (a quotation mark may have been glued to the word) its words are compared.
@@ -265,8 +276,8 @@ def _changed_words(
             continue
         words = list(dict.fromkeys((*text.split(), *(" " + word for word in text.split()))))
         pairs = zip(words, _encode(old, words), _encode(new, words), strict=True)
-        found = [w for w, a, b in pairs if a != b and not pieces.keys() & set(b)]
-        if not found and not pieces.keys() & set(now):
+        found = [w for w, a, b in pairs if a != b and not own & set(b)]
+        if not found and not own & set(now):
             found = [text]  # only the text as a whole differs: white space, or words run together
         changed.update(dict.fromkeys(word.strip() or word for word in found))
     return tuple(changed)

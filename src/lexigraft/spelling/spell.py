@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 
 from lexigraft.errors import SpellingError
 from lexigraft.lexicon.schema import Lexicon, Route, Term
-from lexigraft.spelling.document import Document, document_of, first_free_id, rebuilt, unknown_id
+from lexigraft.spelling.document import (
+    SPACE_MARK,
+    Document,
+    document_of,
+    first_free_id,
+    marks_spaces,
+    rebuilt,
+    unknown_id,
+)
 from lexigraft.spelling.plan import Wanted, wanted_pieces
 from lexigraft.spelling.values import NewToken, SpelledTerm, Spelling
 
@@ -78,6 +86,7 @@ def _with_tokens(
     from lexigraft.spelling.byte_bpe import extend, old_pieces
 
     document = document_of(tokenizer)
+    _check_space_mark(document, wanted)
     pieces = old_pieces(document, [w.content for w in wanted])
     unknown = unknown_id(document)
     new_wanted = [
@@ -94,6 +103,18 @@ def _with_tokens(
         return (), tokenizer
     _check_ids(document, extended, tokens)
     return tuple(tokens), rebuilt(tokenizer, extended)
+
+
+def _check_space_mark(document: Document, wanted: Sequence[Wanted]) -> None:
+    """A form with a '▁' of its own reads as a space to a tokenizer that writes spaces so."""
+    if not marks_spaces(document):
+        return
+    if bad := dict.fromkeys(w.form for w in wanted if SPACE_MARK in w.content):
+        raise SpellingError(
+            f"This tokenizer reads '{SPACE_MARK}' as a space, so it cannot tell "
+            f"{', '.join(repr(form) for form in bad)} from one. Use another spelling, or the "
+            "subword or marker route."
+        )
 
 
 def _token(

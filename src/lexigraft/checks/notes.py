@@ -1,0 +1,122 @@
+"""What a reader of a verdict must know beside its numbers, in the lexicon's language."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+from lexigraft.checks.results import CheckSummary, Drift, Leakage, TermVerdict
+from lexigraft.lexicon import Language, Lexicon
+
+__all__ = ["SMALL", "notes_on"]
+
+SMALL = 40
+"""Terms below which a share of them is a rough number."""
+
+_NAMES: dict[Language, dict[str, str]] = {
+    "en": {"definition": "Definition", "cloze": "Cloze"},
+    "ru": {"definition": "Определение", "cloze": "Пропуск в предложении"},
+}
+_TEXTS: dict[Language, dict[str, str]] = {
+    "en": {
+        "unmeasurable": "{check}: not measurable here. Even with the definition in its prompt the "
+        "untaught model is within three standard errors of chance, so the check says nothing about "
+        "this model.",
+        "single": "{check}: a single candidate cannot be chosen wrongly; the check needs at least "
+        "two terms.",
+        "small": "Terms: {terms}. So few that a share of them is known to about ±{points} points.",
+        "untested": "Without test sentences, so without a cloze check: {terms}.",
+        "known": "The untaught model passes these already: {terms}.",
+        "controls": "Fewer untaught words than asked for beside: {terms}.",
+        "unread": "Drift and leakage were not measured: no neutral text is read alike by both "
+        "models.",
+        "drift": "Drift is over its limit: {value} nats a token, {limit} allowed.",
+        "leakage": "Leakage is over its limit: {value} emissions in 10,000 tokens, {limit} "
+        "allowed.",
+        "nothing": "Nothing could be measured, so no term counts as known.",
+    },
+    "ru": {
+        "unmeasurable": "{check}: здесь не измеримо. Даже с определением в запросе необученная "
+        "модель отстоит от случайного выбора меньше чем на три стандартные ошибки, так что "
+        "проверка ничего не говорит об этой модели.",
+        "single": "{check}: единственный вариант нельзя выбрать неверно; нужны хотя бы два "
+        "термина.",
+        "small": "Терминов: {terms}. Так мало, что их доля известна примерно с точностью "
+        "±{points} процентных пунктов.",
+        "untested": "Без тестовых предложений, а значит и без проверки пропуском: {terms}.",
+        "known": "Необученная модель проходит и без обучения: {terms}.",
+        "controls": "Меньше необученных слов, чем задано, рядом с: {terms}.",
+        "unread": "Сдвиг и утечка не измерены: нет нейтрального текста, который обе модели "
+        "читают одинаково.",
+        "drift": "Сдвиг выше предела: {value} ната на токен при пределе {limit}.",
+        "leakage": "Утечка выше предела: {value} появлений на 10 000 токенов при пределе {limit}.",
+        "nothing": "Ничего измерить не удалось, поэтому ни один термин не считается известным.",
+    },
+}
+
+
+def notes_on(
+    lexicon: Lexicon,
+    terms: Sequence[TermVerdict],
+    checks: Mapping[str, CheckSummary],
+    *,
+    untaught: Mapping[str, Sequence[str]],
+    controls: int,
+    unread: bool,
+    drift: Drift | None,
+    leakage: Leakage | None,
+    drift_limit: float | None,
+    leakage_limit: float | None,
+) -> tuple[str, ...]:
+    """Every remark that applies, the gravest first.
+
+    `unread` says that drift was asked for and no neutral text could be used.
+    """
+    say = _Speaker(lexicon.language)
+    out: list[str] = []
+    if drift and drift_limit is not None and drift.mean_kl > drift_limit:
+        out.append(say("drift", value=say.number(drift.mean_kl), limit=say.number(drift_limit)))
+    if leakage and leakage_limit is not None and leakage.emissions_per_10k > leakage_limit:
+        value = say.number(leakage.emissions_per_10k)
+        out.append(say("leakage", value=value, limit=say.number(leakage_limit)))
+    if not any(summary.measurable for summary in checks.values()):
+        out.append(say("nothing"))
+    out += _on_checks(say, checks)
+    if unread:
+        out.append(say("unread"))
+    if len(lexicon) < SMALL:
+        points = round(98 / math.sqrt(len(lexicon)))  # 1.96 standard errors of a half
+        out.append(say("small", terms=len(lexicon), points=points))
+    few = [term for term, words in untaught.items() if len(words) < controls]
+    groups = {
+        "untested": [t.term for t in lexicon if not t.tests] if "cloze" in checks else [],
+        "known": [t.term for t in terms if t.known_before],
+        "controls": few,
+    }
+    out += [say(key, terms=", ".join(some)) for key, some in groups.items() if some]
+    return tuple(out)
+
+
+def _on_checks(say: _Speaker, checks: Mapping[str, CheckSummary]) -> Iterator[str]:
+    for name, summary in checks.items():
+        if not summary.measurable:
+            yield say("single" if summary.chance >= 1 else "unmeasurable", check=say.name(name))
+
+
+class _Speaker:
+    """Fills the sentences of one language."""
+
+    def __init__(self, language: Language) -> None:
+        self._language = language
+
+    def __call__(self, key: str, **values: object) -> str:
+        return _TEXTS[self._language][key].format(**values)
+
+    def name(self, check: str) -> str:
+        """The check's name as the report has it."""
+        return _NAMES[self._language].get(check, check)
+
+    def number(self, value: float) -> str:
+        """Three significant digits, with the language's decimal mark."""
+        text = f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+        return text.replace(".", ",") if self._language == "ru" else text

@@ -1,0 +1,466 @@
+"""The command line: each command parses, calls one function and prints. No logic, no torch.
+
+Everything but typer is imported inside the command that needs it, so that `--help` answers at once.
+Results go to stdout; progress, messages and errors go to stderr.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from typer.core import TyperGroup
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from lexigraft.plan import Plan
+    from lexigraft.recipe import Recipe
+
+__all__ = ["app", "main"]
+
+_DEBUG = "LEXIGRAFT_DEBUG"
+_HELP_WIDTH = 100
+_MOST_LINES = 60  # of an error: a lexicon lists all of its problems
+
+_HELP = """Teach a language model words that it does not know, and prove that it knows them.
+
+\b
+  lexigraft new words.yaml
+  lexigraft diagnose words.yaml --model smollm2-135m
+  lexigraft teach words.yaml --model smollm2-135m --output runs/words
+  lexigraft compare runs/words
+
+MODEL is a folder, a hub id, a GGUF file, a run, or smollm2-135m, a small model that is fetched
+once. RUN is the folder that `teach` wrote."""
+
+_EXIT_CODES = """\b
+Exit codes:
+  0    done
+  1    `verify --require` asked for more than the model reached
+  2    a wrong option, lexicon, recipe or marker
+  3    a model that is missing, damaged or of an unsupported kind
+  4    a run folder that is taken, foreign or incomplete; a full disk
+  5    an export that did not reload equal to the run
+  70   a fault of lexigraft itself; LEXIGRAFT_DEBUG=1 shows the traceback
+  130  stopped by Ctrl-C; what was finished is kept"""
+
+
+class _Commands(TyperGroup):
+    """Turns what a command raises into a few lines on stderr and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        with _explained(lambda: ctx.invoked_subcommand):
+            result = super().invoke(ctx)
+            # Here, and not when the interpreter ends: a closed pipe is then still quiet.
+            sys.stdout.flush()
+            return result
+
+
+@contextmanager
+def _explained(command: Any) -> Iterator[None]:
+    from lexigraft.errors import LexigraftError
+
+    try:
+        yield
+    except LexigraftError as error:
+        raise _exit(str(error), error.exit_code) from error
+    except KeyboardInterrupt as error:
+        more = " with --resume to go on" if command() == "teach" else ""
+        raise _exit(f"Stopped. Run the same command again{more}.", 130) from error
+    except BrokenPipeError as error:
+        # What is still buffered has no reader; the interpreter must not try again at its end.
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(141) from error
+    except Exception as error:
+        if _is_typers(error):
+            raise
+        hint = f"Run again with {_DEBUG}=1 for the traceback."
+        raise _exit(f"{type(error).__name__}: {error}\n{hint}", 70) from error
+
+
+def _is_typers(error: Exception) -> bool:
+    """Usage errors and exits, which typer prints and turns into exit codes itself."""
+    return isinstance(error, typer.Exit | typer.Abort) or hasattr(error, "format_message")
+
+
+def _exit(message: str, code: int) -> typer.Exit:
+    if os.environ.get(_DEBUG):
+        import traceback
+
+        traceback.print_exc()
+    from lexigraft.console import visible
+
+    lines = message.splitlines() or [""]
+    if len(lines) > _MOST_LINES:
+        lines[_MOST_LINES:] = [f"… and {len(lines) - _MOST_LINES} more lines"]
+    with suppress(BrokenPipeError):
+        for line in lines:
+            print(visible(line, 500), file=sys.stderr)
+    return typer.Exit(code)
+
+
+app = typer.Typer(
+    cls=_Commands,
+    help=_HELP,
+    epilog=_EXIT_CODES,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": _HELP_WIDTH,
+    },
+)
+
+LexiconFile = Annotated[
+    Path, typer.Argument(metavar="LEXICON", help="The lexicon: .yaml, .jsonl or .csv.")
+]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder that `teach` wrote.")]
+Model = Annotated[
+    str, typer.Option(help="A folder, a hub id, a GGUF file, or smollm2-135m.", metavar="MODEL")
+]
+Revision = Annotated[
+    str | None, typer.Option(help="Branch, tag or commit of a hub id.", metavar="REVISION")
+]
+Route = Annotated[
+    Literal["auto", "subword", "token", "marker"],
+    typer.Option(help="For every term, over what the lexicon says; auto: per term."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON to stdout and nothing else.")]
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        from importlib.metadata import version
+
+        print(f"lexigraft {version('lexigraft')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Options of lexigraft itself."""
+
+
+@app.command()
+def diagnose(
+    lexicon: LexiconFile,
+    model: Model,
+    revision: Revision = None,
+    route: Route = "auto",
+    json: Json = False,
+) -> None:
+    """How the model sees each term, and the route that fits it.
+
+    \b
+      lexigraft diagnose words.yaml --model smollm2-135m
+      lexigraft diagnose words.yaml --model Qwen/Qwen3-0.6B-Base --json
+
+    Nothing is written. A folder that holds only a tokenizer is enough.
+    """
+    import lexigraft
+    from lexigraft.console import Bars, show_diagnosis
+    from lexigraft.model_source import resolve_model
+
+    words = lexigraft.read_lexicon(lexicon)
+    bars = Bars()
+    resolve_model(model, bars.say)  # fetches the embedded base, saying so
+    with bars.stage(f"Looking at {len(words)} terms", None):
+        found = lexigraft.diagnose(
+            words,
+            model,
+            revision,
+            route=None if route == "auto" else route,
+            adapter_rank=lexigraft.Recipe().training.rank,
+        )
+    if json:
+        _print_json(found)
+    else:
+        show_diagnosis(found, lexicon=lexicon, model=model)
+
+
+@app.command()
+def teach(
+    lexicon: LexiconFile,
+    model: Model,
+    output: Annotated[Path, typer.Option(help="A new folder for the run.", metavar="RUN")],
+    revision: Revision = None,
+    route: Annotated[
+        Literal["auto", "subword", "token", "marker"] | None,
+        typer.Option(help="For every term, over what lexicon and recipe say.", show_default=False),
+    ] = None,
+    tune: Annotated[
+        Literal["auto", "rows", "lora", "rows+lora", "full"] | None,
+        typer.Option(help="What moves, over what the recipe says (auto).", show_default=False),
+    ] = None,
+    recipe: Annotated[
+        Path | None, typer.Option(help="YAML with settings to change.", metavar="FILE")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of everything random.", metavar="N")] = 0,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done, and how long; write nothing.")
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in RUN where it stopped.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Throw away the run in RUN and start anew.")
+    ] = False,
+) -> None:
+    """Teach the terms to the model, verify, and write the report.
+
+    \b
+      lexigraft teach words.yaml --model smollm2-135m --output runs/words
+      lexigraft teach words.yaml --model smollm2-135m --output runs/words --resume
+
+    Ctrl-C stops at any moment; --resume goes on where it stopped. RUN/model is the taught model.
+    """
+    if resume and force:
+        raise typer.BadParameter("--resume keeps the run and --force throws it away: give one.")
+    import lexigraft
+    from lexigraft.console import Bars, show_run
+
+    settings = _recipe(recipe, tune=tune, route=route)
+    if dry_run:
+        _show_plan(model, lexicon, recipe=settings, revision=revision)
+        return
+    space = lexigraft.teach(
+        model,
+        lexicon,
+        output,
+        recipe=settings,
+        revision=revision,
+        seed=seed,
+        resume=resume,
+        force=force,
+        progress=Bars(),
+    )
+    show_run(space.root)
+
+
+def _recipe(path: Path | None, **given: str | None) -> Recipe:
+    """The recipe in the file at `path`, what was given on the command line over it."""
+    from lexigraft.recipe import Recipe, read_recipe
+
+    recipe = Recipe() if path is None else read_recipe(path)
+    return recipe.model_copy(update={name: value for name, value in given.items() if value})
+
+
+def _show_plan(model: str, lexicon: Path, **options: Any) -> None:
+    from lexigraft.console import Bars, show_plan
+    from lexigraft.plan import plan
+
+    found: Plan = plan(model, lexicon, progress=Bars(), **options)
+    show_plan(found)
+
+
+@app.command()
+def verify(
+    target: Annotated[
+        Path, typer.Argument(metavar="RUN|LEXICON", help="A run; with --model, a lexicon.")
+    ],
+    model: Annotated[
+        str | None,
+        typer.Option(help="Judge this model, untaught or not, on LEXICON.", metavar="MODEL"),
+    ] = None,
+    revision: Revision = None,
+    require: Annotated[
+        str | None,
+        typer.Option(help='Exit 1 if it falls short: "knows=0.8,drift=0.05".', metavar="WHAT"),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """What a model knows of the terms, and what teaching has harmed.
+
+    \b
+      lexigraft verify runs/words
+      lexigraft verify runs/words --require "knows=0.8,drift=0.05"
+      lexigraft verify words.yaml --model Qwen/Qwen3-0.6B-Base
+    """
+    if model is None and revision is not None:
+        raise typer.BadParameter("--revision needs --model.")
+    import lexigraft
+    from lexigraft import verdict
+    from lexigraft.console import Bars, show_verdict
+
+    bars = Bars()
+    if model is None:
+        found = verdict.verify(target, progress=bars)
+    else:
+        words = lexigraft.read_lexicon(target)
+        found = verdict.verify_model(model, words, revision=revision, progress=bars)
+    if json:
+        _print_json(found)
+    else:
+        show_verdict(found, run=target if model is None else None)
+    if require is not None:
+        verdict.require(found, require)
+
+
+@app.command()
+def compare(
+    run: RunFolder,
+    prompts: Annotated[
+        list[str] | None, typer.Argument(metavar="PROMPT", help="Texts to go on with.")
+    ] = None,
+) -> None:
+    """What the model says before and after, side by side.
+
+    \b
+      lexigraft compare runs/words "A zorblax is"
+      lexigraft compare runs/words              asks for prompts; an empty line ends
+
+    Without a prompt and with a pipe on stdin, each of its lines is one.
+    """
+    import lexigraft
+    from lexigraft.compare import Comparer
+    from lexigraft.console import Bars, is_typed, show_comparison, typed_lines, visible
+
+    if prompts:
+        for found in lexigraft.compare(run, prompts, progress=Bars()):
+            show_comparison(found)
+        return
+    comparer = Comparer(run, progress=Bars())
+    if is_typed():
+        print("Begin a text; both models go on with it. An empty line ends.", file=sys.stderr)
+    for prompt in typed_lines():
+        try:
+            show_comparison(comparer.ask(prompt))
+        except lexigraft.MarkerError as error:
+            if not is_typed():
+                raise
+            # A slip of the fingers: the models stay loaded.
+            print(visible(str(error), 500), file=sys.stderr)
+
+
+@app.command()
+def report(run: RunFolder) -> None:
+    """Write RUN/report.html and the model card anew.
+
+    \b
+      lexigraft report runs/words
+    """
+    from lexigraft.console import show_path
+    from lexigraft.report import write_model_card, write_report
+
+    for path in (write_report(run), write_model_card(run)):
+        show_path(path)
+
+
+@app.command()
+def export(
+    run: RunFolder,
+    to: Annotated[
+        Literal["merged", "adapter"],
+        typer.Option(help="merged: a plain checkpoint; adapter: for PEFT, on top of the base."),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(help="A new folder; left out, in RUN.", metavar="DIR"),
+    ] = None,
+) -> None:
+    """Write what was taught so that it loads without lexigraft.
+
+    \b
+      lexigraft export runs/words --to merged --output words-model
+      lexigraft export runs/words --to adapter
+    """
+    import lexigraft
+    from lexigraft.console import Bars, show_path
+
+    show_path(lexigraft.export(run, to, output, progress=Bars()))
+
+
+@app.command()
+def mark(
+    lexicon: LexiconFile,
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="A UTF-8 text; without it, stdin.")
+    ] = None,
+    undo: Annotated[bool, typer.Option("--undo", help="Strip the markers instead.")] = False,
+) -> None:
+    """Wrap the terms of a text in markers, line by line.
+
+    \b
+      lexigraft mark words.yaml book.txt > marked.txt
+      lexigraft mark words.yaml --undo < marked.txt
+
+    Terms routed `marker` are wrapped; where the lexicon routes none so, all are. A text with an
+    unknown or unclosed marker is reported, never guessed.
+    """
+    from lexigraft.console import text_lines
+    from lexigraft.lexicon import mark_stream, read_lexicon
+
+    words = read_lexicon(lexicon)
+    sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]
+    for line in mark_stream(text_lines(file), words, undo):
+        sys.stdout.write(line)
+        sys.stdout.flush()
+
+
+@app.command()
+def new(
+    lexicon: Annotated[Path, typer.Argument(metavar="LEXICON", help="The file; ends in .yaml.")],
+    language: Annotated[
+        Literal["en", "ru"], typer.Option(help="Of its comments and terms, and of the report.")
+    ] = "en",
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that exists.")] = False,
+) -> None:
+    """Write a commented lexicon to start from.
+
+    \b
+      lexigraft new words.yaml
+      lexigraft new слова.yaml --language ru
+    """
+    import lexigraft
+    from lexigraft.console import show_new
+
+    show_new(lexigraft.new(lexicon, language, force), language)
+
+
+def _print_json(value: BaseModel) -> None:
+    print(value.model_dump_json(indent=2))
+
+
+def main() -> None:
+    """The command `lexigraft`."""
+    _quiet()
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that lacks a character shows its code; nothing fails over it.
+        with suppress(AttributeError, ValueError):
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    app()
+
+
+def _quiet() -> None:
+    """Keeps the warnings and bars of other libraries off the screen, unless asked for."""
+    if os.environ.get(_DEBUG):
+        return
+    for name, value in {
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "HF_HUB_VERBOSITY": "error",
+        "TOKENIZERS_PARALLELISM": "false",
+        "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
+        "TRANSFORMERS_VERBOSITY": "error",
+    }.items():
+        os.environ.setdefault(name, value)
+    import logging
+    import warnings
+
+    logging.disable(logging.WARNING)
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")

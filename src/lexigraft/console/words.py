@@ -1,0 +1,70 @@
+"""The terminal's own words, in the lexicon's language; the report's are in `report.strings`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lexigraft.lexicon import Language
+
+__all__ = ["WORDS", "say"]
+
+WORDS: dict[str, dict[Language, str]] = {
+    "truths": {"en": "What is true of this model", "ru": "Что верно для этой модели"},
+    "tokens": {"en": "tokens", "ru": "токенов"},
+    "parameters": {"en": "M parameters", "ru": "млн параметров"},
+    "pieces": {"en": "pieces", "ru": "части"},
+    "forms": {"en": "other forms: {count}", "ru": "других форм: {count}"},
+    "known": {"en": "known", "ru": "известен"},
+    "knowledge.unknown": {"en": "no", "ru": "нет"},
+    "knowledge.maybe known": {"en": "perhaps", "ru": "возможно"},
+    "knowledge.known": {"en": "yes", "ru": "да"},
+    "knowledge.none": {"en": "not asked: there are no weights", "ru": "не спрошено: нет весов"},
+    "why": {"en": "why", "ru": "почему"},
+    "changes": {"en": "changes", "ru": "изменит"},
+    "bytes.rows": {
+        "en": "Trained: {changed}; the model grows by {added}.",
+        "ru": "Обучается: {changed}; модель вырастет на {added}.",
+    },
+    "bytes.adapter": {
+        "en": "Its share of the adapter: {changed}.",
+        "ru": "Его доля адаптера: {changed}.",
+    },
+    "given": {"en": "{route} (given)", "ru": "{route} (задан)"},
+    "routes": {"en": "Routes: {routes}.", "ru": "Маршруты: {routes}."},
+    "term": {"en": "Term", "ru": "Термин"},
+    "before": {"en": "Said before", "ru": "Говорила раньше"},
+    "now": {"en": "Says now", "ru": "Говорит теперь"},
+    "says": {"en": "Says", "ru": "Говорит"},
+    "definition": {"en": "Defi-\nnition", "ru": "Опреде-\nление"},
+    "cloze": {"en": "Cloze", "ru": "Пропуск"},
+    "leaks": {"en": "Leaks", "ru": "Утечка"},
+    "legend": {
+        "en": "✓ passed, ✗ not, – not measurable; with the share of right answers.",
+        "ru": "✓ пройдено, ✗ нет, – не измеримо; рядом доля верных ответов.",
+    },
+    "legend.leaks": {
+        "en": "Leaks: how often the term turns up in 10,000 tokens of neutral text.",
+        "ru": "Утечка: сколько раз термин появляется на 10\u00a0000 токенов нейтрального текста.",
+    },
+    "leakage": {
+        "en": "Taught terms turn up {value} times in 10,000 tokens of neutral text{limit}.",
+        "ru": "Лишних появлений терминов на 10\u00a0000 нейтральных токенов: {value}{limit}.",
+    },
+    "limit": {"en": " (limit {limit})", "ru": " (предел {limit})"},
+    "report": {"en": "Report", "ru": "Отчёт"},
+    "next": {"en": "Next", "ru": "Дальше"},
+    "prompt": {"en": "Prompt", "ru": "Запрос"},
+    "plan.texts": {"en": "Texts to learn from", "ru": "Учебных текстов"},
+    "plan.steps": {"en": "Training steps", "ru": "Шагов обучения"},
+    "plan.trainable": {"en": "Parameters that move", "ru": "Обучаемых параметров"},
+    "plan.time": {"en": "Time, about", "ru": "Время, примерно"},
+    "plan.disk": {"en": "Disk space", "ru": "Место на диске"},
+    "plan.unknown": {"en": "not known", "ru": "неизвестно"},
+    "plan.nothing": {"en": "Nothing was written.", "ru": "Ничего не записано."},
+    "new": {"en": "Written: {path}. Put your terms in it.", "ru": "Записан файл {path}."},
+}
+
+
+def say(key: str, language: Language, **values: object) -> str:
+    return WORDS[key][language].format(**values)

@@ -1,0 +1,25 @@
+"""What was taught, as files that others load: a merged checkpoint or a PEFT adapter.
+
+Each is loaded again and compared, ids and logits, before it counts as written.
+"""
+
+from __future__ import annotations
+
+from lexigraft.export.adapter import adapter_refusal, write_adapter
+from lexigraft.export.apply import merged_model
+from lexigraft.export.export import Target, export
+from lexigraft.export.merged import checkpoint_bytes, stored_dtype, write_merged
+from lexigraft.export.sample import Sample, observe
+
+__all__ = [
+    "Sample",
+    "Target",
+    "adapter_refusal",
+    "checkpoint_bytes",
+    "export",
+    "merged_model",
+    "observe",
+    "stored_dtype",
+    "write_adapter",
+    "write_merged",
+]

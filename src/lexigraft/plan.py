@@ -1,0 +1,136 @@
+"""What `teach` would do, looked at before anything is written: the dry run."""
+
+from __future__ import annotations
+
+import copy
+import time
+from pathlib import Path
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from transformers import PreTrainedModel
+
+from lexigraft.corpus import template_texts
+from lexigraft.diagnose import Diagnosis, diagnose_terms
+from lexigraft.host import Host, load_host
+from lexigraft.lexicon import Lexicon, Route, check_against_tokenizer, read_lexicon
+from lexigraft.likelihood import encode, hidden_states
+from lexigraft.progress import Progress, Silent
+from lexigraft.recipe import Recipe
+from lexigraft.spelling import Spelling, spell
+from lexigraft.teach import moves_of, texts_to_write, training_dtype
+from lexigraft.training import Moves
+
+__all__ = ["Plan", "plan"]
+
+# Seconds of a stage in units of one plain forward pass over its tokens, measured on the embedded
+# base: a training step (forward, backward, head and update), writing a text token by token, and
+# judging in float32.
+_STEP = 6.0
+_WRITING = 9.0
+_JUDGING = 5.0
+_JUDGED_TOKENS = 6000  # a term, all conditions together
+_WRITTEN_TOKENS = 30
+_ADAM = 4  # masters, two moments and a gradient
+
+
+class Plan(BaseModel):
+    """What a run would be."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    diagnosis: Diagnosis
+    texts: int = Field(description="training texts, about")
+    steps: int = Field(description="optimiser steps, about")
+    seconds: float | None = Field(description="of the whole run on this machine, about")
+    bytes_needed: int = Field(description="on the disk, at most")
+    trainable: int = Field(description="numbers that move")
+    notes: tuple[str, ...] = ()
+
+
+def plan(
+    model: str | Path,
+    lexicon: str | Path | Lexicon,
+    *,
+    recipe: Recipe | None = None,
+    route: Route | None = None,
+    revision: str | None = None,
+    progress: Progress | None = None,
+) -> Plan:
+    """Diagnoses, counts and times a little; writes nothing. Arguments and errors as of `teach`."""
+    recipe = recipe or Recipe()
+    if route is not None:
+        recipe = recipe.model_copy(update={"route": route})
+    progress = progress or Silent()
+    terms = lexicon if isinstance(lexicon, Lexicon) else read_lexicon(lexicon)
+    with progress.stage("Loading the model", None):
+        host = load_host(model, revision=revision, progress=progress.say)
+    path = None if isinstance(lexicon, Lexicon) else lexicon
+    check_against_tokenizer(terms, host.tokenizer.all_special_tokens, path)
+    with progress.stage("Diagnosing", len(terms)) as advance:
+        found = diagnose_terms(
+            terms,
+            host.tokenizer,
+            host.facts,
+            host,
+            route=None if recipe.route == "auto" else recipe.route,
+            adapter_rank=recipe.training.rank,
+            on_term=lambda term: advance(1),
+        )
+    moves = moves_of(recipe, set(found.routes.values()))
+    spelling, tokenizer = spell(terms, found.routes, host.tokenizer, rows=host.facts.rows)
+    surfaces = {t.term: t.surface for t in spelling}
+    templates = [len(encode(tokenizer, t.text)) for t in template_texts(terms, surfaces)]
+    written = len(terms) * recipe.texts.written + recipe.texts.replay
+    tokens = sum(templates) + written * _WRITTEN_TOKENS
+    with progress.stage("Timing the model", None):
+        speed, slow = _speed(host.model, recipe), _speed(host.model, None)
+    seconds = (
+        tokens * recipe.training.epochs * _STEP / speed
+        + texts_to_write(terms, recipe) * _WRITTEN_TOKENS * _WRITING / speed
+        + len(terms) * _JUDGED_TOKENS * _JUDGING / slow
+    )
+    moving = _moving(host, moves, spelling, recipe)
+    return Plan(
+        diagnosis=found,
+        texts=len(templates) + written,
+        steps=max(1, round(tokens * recipe.training.epochs / recipe.training.batch_tokens)),
+        seconds=round(seconds, 1),
+        bytes_needed=_disk(host, moving),
+        trainable=moving,
+    )
+
+
+@torch.inference_mode()
+def _speed(model: PreTrainedModel, recipe: Recipe | None) -> float:
+    """Tokens a second of a plain forward pass: as in training, or without a recipe in float32."""
+    if recipe is not None:
+        model = copy.deepcopy(model).to(training_dtype(recipe.training.dtype))  # type: ignore[arg-type]
+    ids = torch.full((16, 32), 1, device=model.device)
+    times = []
+    for _ in range(3):
+        began = time.perf_counter()
+        hidden_states(model, ids)
+        times.append(time.perf_counter() - began)
+    return ids.numel() / min(times)
+
+
+def _moving(host: Host, moves: Moves, spelling: Spelling, recipe: Recipe) -> int:
+    inputs = host.facts.hidden_size or 0
+    rows = len(spelling.new_ids) * inputs * (1 if host.facts.tied else 2)
+    if moves == "full":
+        return (host.facts.parameters or 0) + rows
+    head = host.model.get_output_embeddings()
+    layers = [
+        layer
+        for layer in host.model.modules()
+        if isinstance(layer, torch.nn.Linear) and layer is not head
+    ]
+    lora = recipe.training.rank * sum(x.in_features + x.out_features for x in layers)
+    return (lora if "lora" in moves else 0) + (rows if "rows" in moves else 0)
+
+
+def _disk(host: Host, moving: int) -> int:
+    """Checkpoint of training, what was taught, adapter and merged model, in bytes."""
+    size = {"float32": 4, "float64": 4}.get(host.facts.dtype or "", 2)
+    return moving * 4 * (_ADAM + 1) + (host.facts.parameters or 0) * size

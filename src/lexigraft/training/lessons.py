@@ -1,0 +1,237 @@
+"""Texts with what the teacher says at every position: context distillation, computed once.
+
+The teacher is the untaught model itself. From the term's first token on it has the definition in
+its prompt; before that it has not, because a student who has not met the term yet has no reason to
+think of it: asked to match the prompted teacher there, it learns to say the term out of nothing.
+Replay texts have the plain teacher throughout, and hold the student to what the model was.
+
+The teacher reads existing pieces. Where a new token stands for some, its probability is what the
+teacher gave to all of them together, and the first piece keeps the rest: one distribution over old
+and new tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from lexigraft.corpus import Text, defining_line
+from lexigraft.lexicon import Lexicon, Term, find_term
+from lexigraft.likelihood import _batches as length_batches
+from lexigraft.likelihood import document_start, encode, hidden_states, output_rows
+from lexigraft.spelling import Spelling
+
+__all__ = ["Lesson", "make_lessons"]
+
+_TEACHER_TOKENS = 2048
+_HEAD_CHUNK = 512
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """One text as the student reads it, and the target at each of its positions but the last.
+
+    `targets[i]` holds token ids and their probabilities for the token after position i; what they
+    leave of 1 belongs to every other old token.
+    """
+
+    ids: Int[Tensor, " time"]
+    target_ids: Int[Tensor, "positions kept"]
+    target_probabilities: Float[Tensor, "positions kept"]
+    replay: bool
+    term: str | None = None
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """A text in ids: `pieces` for the teacher, `place[i]` where student token i begins in them."""
+
+    text: Text
+    ids: list[int]
+    pieces: list[int]
+    place: list[int]
+    first: int
+    prompt: list[int]
+
+
+def make_lessons(
+    model: PreTrainedModel,
+    old_tokenizer: PreTrainedTokenizerBase,
+    tokenizer: PreTrainedTokenizerBase,
+    lexicon: Lexicon,
+    spelling: Spelling,
+    texts: Sequence[Text],
+    *,
+    top_k: int,
+    text_weight: float,
+    advance: Callable[[int], None] | None = None,
+) -> list[Lesson]:
+    """A lesson for every text, in their order.
+
+    Args:
+        model: untaught, without new rows.
+        old_tokenizer: its own.
+        tokenizer: the one that spells the new words; the same where no token is new.
+        texts: as the model shall see them.
+        top_k: the teacher's likeliest tokens kept a position.
+        text_weight: share of the text's own next token in the target, from the term on.
+        advance: told how many texts are finished.
+    """
+    start = document_start(old_tokenizer)
+    drafts = [_draft(t, old_tokenizer, tokenizer, lexicon, spelling, start) for t in texts]
+    pieces_of = {token.id: token.pieces for token in spelling.new_tokens}
+    k = min(top_k, len(output_rows(model)))
+    plain = _teacher(model, [(start, d.pieces) for d in drafts], k, advance)
+    asked = [d for d in drafts if d.prompt]
+    seen = iter(_teacher(model, [(start + d.prompt, d.pieces) for d in asked], k, advance))
+    prompted = [next(seen) if d.prompt else None for d in drafts]
+    return [
+        _lesson(d, p, q, pieces_of, text_weight)
+        for d, p, q in zip(drafts, plain, prompted, strict=True)
+    ]
+
+
+def _draft(
+    text: Text,
+    old_tokenizer: PreTrainedTokenizerBase,
+    tokenizer: PreTrainedTokenizerBase,
+    lexicon: Lexicon,
+    spelling: Spelling,
+    start: list[int],
+) -> _Draft:
+    ids = encode(tokenizer, text.text)
+    pieces_of = {token.id: token.pieces for token in spelling.new_tokens}
+    pieces: list[int] = []
+    place = []
+    for token in ids:
+        place.append(len(pieces))
+        pieces += pieces_of.get(token, (token,))
+    if text.term is None:
+        return _Draft(text, start + ids, pieces, place, len(ids), [])
+    term = lexicon[text.term]
+    first = _first_token(text.text, term, lexicon, tokenizer)
+    meaning = term.definition[len(text.text) % len(term.definition)]
+    prompt = encode(old_tokenizer, defining_line(spelling.surface(term.term), meaning))
+    return _Draft(text, start + ids, pieces, place, first, prompt)
+
+
+def _first_token(
+    text: str, term: Term, lexicon: Lexicon, tokenizer: PreTrainedTokenizerBase
+) -> int:
+    """Index of the first token of the term's first occurrence; 0 where there is none."""
+    found = find_term(text, term, lexicon.marker)
+    if not found:
+        return 0
+    spans = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True).offset_mapping
+    inside = (i for i, (_, right) in enumerate(spans) if right > found[0].start)
+    return next(inside, 0)
+
+
+@dataclass(frozen=True)
+class _Signal:
+    """What the teacher says before each of its pieces."""
+
+    ids: Int[Tensor, "positions kept"]
+    log_probabilities: Float[Tensor, "positions kept"]
+    of_next: Float[Tensor, " positions"]
+
+
+@torch.inference_mode()
+def _teacher(
+    model: PreTrainedModel,
+    asked: Sequence[tuple[list[int], list[int]]],
+    top_k: int,
+    advance: Callable[[int], None] | None,
+) -> list[_Signal]:
+    """For each (prefix, pieces) the signal at every piece."""
+    head = output_rows(model)
+    out: dict[int, _Signal] = {}
+    for batch in length_batches([len(a) + len(b) for a, b in asked], _TEACHER_TOKENS):
+        grid = torch.zeros(len(batch), max(sum(map(len, asked[i])) for i in batch)).long()
+        rows: list[int] = []
+        columns: list[int] = []
+        following: list[int] = []
+        for row, index in enumerate(batch):
+            prefix, pieces = asked[index]
+            grid[row, : len(prefix) + len(pieces)] = torch.tensor(prefix + pieces)
+            rows += [row] * len(pieces)
+            columns += range(len(prefix) - 1, len(prefix) + len(pieces) - 1)
+            following += pieces
+        states = hidden_states(model, grid.to(head.device))[rows, columns]
+        wanted = torch.tensor(following, device=head.device)
+        parts = [
+            _kept(s, head, w, top_k)
+            for s, w in zip(states.split(_HEAD_CHUNK), wanted.split(_HEAD_CHUNK), strict=True)
+        ]
+        ids, values, own = (torch.cat(p).cpu() for p in zip(*parts, strict=True))
+        offset = 0
+        for index in batch:
+            end = offset + len(asked[index][1])
+            out[index] = _Signal(ids[offset:end], values[offset:end], own[offset:end])
+            offset = end
+        if advance is not None:
+            advance(len(batch))
+    return [out[i] for i in range(len(asked))]
+
+
+def _kept(
+    states: Tensor, head: Tensor, wanted: Tensor, top_k: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    table = torch.log_softmax(states @ head.t(), dim=-1, dtype=torch.float32)
+    values, ids = table.topk(top_k, dim=-1)
+    return ids, values, table.gather(1, wanted[:, None])[:, 0]
+
+
+def _lesson(
+    draft: _Draft,
+    plain: _Signal,
+    prompted: _Signal | None,
+    pieces_of: Mapping[int, tuple[int, ...]],
+    text_weight: float,
+) -> Lesson:
+    offset = len(draft.ids) - len(draft.place)
+    ids, probabilities = [], []
+    # Ids as the student reads them; with no document start the first one has nothing before it.
+    for index in range(0 if offset else 1, len(draft.place)):
+        taught = prompted is not None and index >= draft.first
+        signal = prompted if taught and prompted is not None else plain
+        token = draft.ids[offset + index]
+        share = text_weight if taught else 0.0
+        some, weights = _target(signal, draft.place[index], token, pieces_of.get(token), share)
+        ids.append(some)
+        probabilities.append(weights)
+    return Lesson(
+        ids=torch.tensor(draft.ids),
+        target_ids=torch.stack(ids),
+        target_probabilities=torch.stack(probabilities),
+        replay=draft.text.term is None,
+        term=draft.text.term,
+    )
+
+
+def _target(
+    signal: _Signal, place: int, token: int, pieces: tuple[int, ...] | None, share: float
+) -> tuple[Tensor, Tensor]:
+    """Ids and probabilities at one position: the teacher's, and `share` for the text's own token.
+
+    A new token takes over what its pieces had. The last slot is the text's token where it is not
+    among the teacher's, else -1: no id stands twice.
+    """
+    ids, probabilities = signal.ids[place], signal.log_probabilities[place].exp() * (1 - share)
+    own = share
+    if pieces is not None:
+        word = float(signal.of_next[place : place + len(pieces)].sum().exp()) * (1 - share)
+        probabilities = torch.where(
+            ids == pieces[0], (probabilities - word).clamp_min(0), probabilities
+        )
+        own += word
+    here = ids == token
+    if bool(here.any()):
+        probabilities = torch.where(here, probabilities + own, probabilities)
+        token, own = -1, 0.0
+    return torch.cat([ids, torch.tensor([token])]), torch.cat([probabilities, torch.tensor([own])])

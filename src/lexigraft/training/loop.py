@@ -1,0 +1,291 @@
+"""The training loop: AdamW on float32 masters, a checkpoint every half minute, exact resume.
+
+Everything that a step depends on is a function of the seed and the step's number, or stands in the
+checkpoint: a run that was killed and resumed does what an unbroken one does.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from lexigraft.recipe import TrainingRecipe
+from lexigraft.training.lessons import Lesson
+from lexigraft.training.objective import kept_divergence
+from lexigraft.training.trainable import Trainable
+
+__all__ = ["Keeper", "batches_of_epoch", "count_steps", "train"]
+
+_POOL = 8
+_DECAY = 0.01
+_CLIP = 1.0
+_MOST_REPLAY = 16.0
+_BETAS = (0.9, 0.99)
+
+
+@dataclass
+class State:
+    """Everything that changes from step to step, besides the masters."""
+
+    step: int = 0
+    replay_factor: float = 1.0
+    seconds: float = 0.0
+    moments: dict[str, Tensor] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Keeper(Protocol):
+    """Where checkpoints and the log go: the run's folder."""
+
+    def load(self) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
+        """The last checkpoint: plain values and tensors; None when there is none."""
+        ...
+
+    def save(self, plain: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+        """Keeps a checkpoint in place of the last one."""
+        ...
+
+    def log(self, line: dict[str, Any]) -> None:
+        """Adds a line to the training log."""
+        ...
+
+
+def batches_of_epoch(
+    lessons: Sequence[Lesson], batch_tokens: int, seed: int, epoch: int
+) -> list[list[int]]:
+    """Indices of one epoch's batches: shuffled, yet of texts of like length in each batch."""
+    chance = random.Random(f"{seed}|{epoch}")
+    order = list(range(len(lessons)))
+    chance.shuffle(order)
+    batches: list[list[int]] = []
+    pool: list[int] = []
+    tokens = 0
+    for index in [*order, None]:
+        if index is not None:
+            pool.append(index)
+            tokens += len(lessons[index].ids)
+        if pool and (index is None or tokens >= _POOL * batch_tokens):
+            batches += _split(lessons, pool, batch_tokens)
+            pool, tokens = [], 0
+    chance.shuffle(batches)
+    return batches
+
+
+def _split(lessons: Sequence[Lesson], pool: list[int], batch_tokens: int) -> Iterator[list[int]]:
+    batch: list[int] = []
+    for index in sorted(pool, key=lambda i: (len(lessons[i].ids), i)):
+        if batch and len(lessons[index].ids) * (len(batch) + 1) > batch_tokens:
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch
+
+
+def _schedule(lessons: Sequence[Lesson], settings: TrainingRecipe, seed: int) -> list[list[int]]:
+    """The batch of every step of the run."""
+    if not lessons:
+        return []
+    whole = math.ceil(settings.epochs)
+    steps = [
+        batch
+        for epoch in range(whole)
+        for batch in batches_of_epoch(lessons, settings.batch_tokens, seed, epoch)
+    ]
+    return steps[: max(1, round(len(steps) * settings.epochs / whole))]
+
+
+def count_steps(lessons: Sequence[Lesson], settings: TrainingRecipe, seed: int) -> int:
+    """How many steps `train` takes over these lessons."""
+    return len(_schedule(lessons, settings, seed))
+
+
+def train(
+    trainable: Trainable,
+    lessons: Sequence[Lesson],
+    held_out: Sequence[Lesson],
+    settings: TrainingRecipe,
+    keeper: Keeper,
+    *,
+    drift_limit: float,
+    seed: int,
+    advance: Callable[[int], None] | None = None,
+) -> None:
+    """Trains until the schedule ends; `trainable.masters` hold the result.
+
+    Drift on held-out replay lessons is measured as it goes, and replay weighs more while it is over
+    `drift_limit` (nats a token). On KeyboardInterrupt a checkpoint is kept before it goes on up.
+    """
+    run = _Run(trainable, settings, keeper, drift_limit, list(held_out))
+    run.restore()
+    if advance is not None:
+        advance(run.state.step)
+    schedule = _schedule(lessons, settings, seed)
+    kept = time.monotonic()
+    try:
+        while run.state.step < len(schedule):
+            run.step([lessons[i] for i in schedule[run.state.step]], len(schedule))
+            if advance is not None:
+                advance(1)
+            if time.monotonic() - kept >= settings.checkpoint_seconds:
+                run.keep()
+                kept = time.monotonic()
+    except KeyboardInterrupt:
+        run.keep()
+        raise
+    run.finish()
+
+
+class _Run:
+    """One run's state between steps."""
+
+    def __init__(
+        self,
+        trainable: Trainable,
+        settings: TrainingRecipe,
+        keeper: Keeper,
+        drift_limit: float,
+        held_out: list[Lesson],
+    ) -> None:
+        self.trainable = trainable
+        self.settings = settings
+        self.keeper = keeper
+        self.drift_limit = drift_limit
+        self.held_out = held_out
+        self.is_new = trainable.is_new
+        self.state = State()
+
+    def step(self, lessons: list[Lesson], steps: int) -> None:
+        """One optimiser step, with its line in the log."""
+        began = time.monotonic()
+        loss = self._loss(lessons)
+        loss.backward()
+        self._update(self.trainable.gradients(), steps)
+        self.trainable.push()
+        self.state.step += 1
+        line: dict[str, Any] = {"step": self.state.step, "loss": round(float(loss.detach()), 5)}
+        last = self.state.step == steps
+        if self.held_out and (self.state.step % self.settings.evaluate_every == 0 or last):
+            line |= self._evaluate()
+        self.state.seconds += time.monotonic() - began
+        line["seconds"] = round(self.state.seconds, 3)
+        self.keeper.log(line)
+
+    def _divergences(self, lessons: Sequence[Lesson]) -> tuple[Tensor, Tensor]:
+        """KL at every position of the batch, and whether the position is replay."""
+        device = self.is_new.device
+        width = max(len(lesson.ids) for lesson in lessons)
+        grid = torch.zeros(len(lessons), width, dtype=torch.long)
+        rows: list[int] = []
+        columns: list[int] = []
+        for row, lesson in enumerate(lessons):
+            grid[row, : len(lesson.ids)] = lesson.ids
+            count = len(lesson.target_ids)
+            rows += [row] * count
+            columns += range(len(lesson.ids) - 1 - count, len(lesson.ids) - 1)
+        states = self.trainable.states(grid.to(device))[rows, columns]
+        found = kept_divergence(
+            self.trainable.logits(states),
+            torch.cat([lesson.target_ids for lesson in lessons]).to(device),
+            torch.cat([lesson.target_probabilities for lesson in lessons]).to(device),
+            self.is_new,
+        )
+        replay = torch.cat([torch.full((len(x.target_ids),), x.replay) for x in lessons])
+        return found, replay.to(device)
+
+    def _loss(self, lessons: list[Lesson]) -> Tensor:
+        found, replay = self._divergences(lessons)
+        heavy = self.settings.replay_weight * self.state.replay_factor
+        weights = torch.where(replay, heavy, 1.0)
+        return (found * weights).sum() / len(found)
+
+    def _rate(self, name: str, steps: int) -> float:
+        settings = self.settings
+        peak = settings.learning_rate
+        if name.startswith("rows."):
+            peak = settings.rows_learning_rate
+        elif self.trainable.moves == "full":
+            peak = settings.full_learning_rate
+        warm = max(1, round(settings.warm_up * steps))
+        step = self.state.step
+        if step < warm:
+            return peak * (step + 1) / warm
+        share = (step - warm) / max(1, steps - warm)
+        return peak * (0.05 + 0.95 * (1 + math.cos(math.pi * share)) / 2)
+
+    @torch.no_grad()
+    def _update(self, gradients: dict[str, Tensor], steps: int) -> None:
+        """AdamW with decoupled decay, on the masters."""
+        norm = torch.stack([g.norm() for g in gradients.values()]).norm()
+        clip = float(torch.clamp(_CLIP / (norm + 1e-6), max=1.0))
+        first, second = _BETAS
+        count = self.state.step + 1
+        for name, gradient in gradients.items():
+            master = self.trainable.masters[name]
+            mean = self.state.moments.setdefault(f"mean.{name}", torch.zeros_like(master))
+            square = self.state.moments.setdefault(f"square.{name}", torch.zeros_like(master))
+            gradient = gradient * clip
+            mean.lerp_(gradient, 1 - first)
+            square.lerp_(gradient * gradient, 1 - second)
+            rate = self._rate(name, steps)
+            # A new row's norm says how often its token is said: it is not pulled to zero.
+            if not name.startswith("rows."):
+                master.mul_(1 - rate * _DECAY)
+            scale = (square / (1 - second**count)).sqrt_().add_(1e-8)
+            master.addcdiv_(mean, scale, value=-rate / (1 - first**count))
+
+    @torch.no_grad()
+    def _evaluate(self) -> dict[str, float]:
+        """Validation loss and drift on held-out lessons; more replay while over the limit."""
+        found: dict[bool, list[Tensor]] = {False: [], True: []}
+        for batch in _split(self.held_out, list(range(len(self.held_out))), 2048):
+            some, replay = self._divergences([self.held_out[i] for i in batch])
+            found[False].append(some[~replay])
+            found[True].append(some[replay])
+        line = {}
+        texts, free = torch.cat(found[False]), torch.cat(found[True])
+        if len(texts):
+            line["validation"] = round(float(texts.mean()), 5)
+        if len(free):
+            line["drift"] = round(float(free.mean()), 5)
+            over = line["drift"] > self.drift_limit
+            factor = self.state.replay_factor * (1.5 if over else 0.8)
+            self.state.replay_factor = min(_MOST_REPLAY, max(1.0, factor))
+        return line
+
+    def keep(self) -> None:
+        """Writes a checkpoint."""
+        state = self.state
+        plain = {"step": state.step, "replay_factor": state.replay_factor, "seconds": state.seconds}
+        tensors = {f"master.{n}": v for n, v in self.trainable.masters.items()}
+        tensors |= {f"moment.{n}": v for n, v in state.moments.items()}
+        self.keeper.save(plain, {n: v.detach().cpu().contiguous() for n, v in tensors.items()})
+
+    def restore(self) -> None:
+        """Goes on from the last checkpoint, where there is one."""
+        found = self.keeper.load()
+        if found is None:
+            return
+        plain, tensors = found
+        device = self.is_new.device
+        self.state = State(
+            step=int(plain["step"]),
+            replay_factor=float(plain["replay_factor"]),
+            seconds=float(plain["seconds"]),
+        )
+        for name, value in tensors.items():
+            kind, rest = name.split(".", 1)
+            table = self.trainable.masters if kind == "master" else self.state.moments
+            table[rest] = value.to(device)
+        self.trainable.push()
+
+    def finish(self) -> None:
+        """The last checkpoint: a run that is killed after it does not train again."""
+        self.keep()

@@ -1,0 +1,214 @@
+"""What may move, and how it is held: frozen weights in one type, float32 masters for the rest.
+
+LoRA comes from PEFT, injected into the model. New rows are kept beside the embedding matrix and
+put into its output: training them never copies or touches an old row (PEFT's own trainable tokens
+copy the whole matrix at every step).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal, cast
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from lexigraft.errors import RecipeError
+from lexigraft.likelihood import hidden_states, output_rows
+from lexigraft.rows import NewRows
+from lexigraft.training.values import Taught
+
+__all__ = ["Moves", "Trainable"]
+
+Moves = Literal["rows", "lora", "rows+lora", "full"]
+_PREFIX = "base_model.model."
+
+
+class Trainable:
+    """A model prepared for teaching. It takes the model over: it serves nothing else after."""
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        moves: Moves,
+        rows: NewRows | None,
+        rows_after: int,
+        *,
+        rank: int,
+        alpha: float,
+        seed: int,
+    ) -> None:
+        self.model = model
+        self.moves = moves
+        self.rank = rank
+        self.alpha = alpha
+        self.new_ids = () if rows is None else rows.ids
+        if model.device.type == "cpu":
+            # torch's fused attention is slower than plain products here: its backward pass takes a
+            # fifth of a step on texts of 30 tokens.
+            model.set_attn_implementation("eager")
+        if rows_after > len(output_rows(model)):
+            model.resize_token_embeddings(rows_after, mean_resizing=False)
+        for weight in model.parameters():
+            weight.requires_grad_(moves == "full")
+        self._lora: dict[str, nn.Parameter] = {}
+        self.target_modules: tuple[str, ...] = ()
+        if "lora" in moves:
+            self._inject(seed)
+        self._rows: dict[str, nn.Parameter] = {}
+        if rows is not None:
+            self._hold(rows)
+        self._full = dict(model.named_parameters()) if moves == "full" else {}
+        self.masters = {
+            name: value.detach().float().clone() for name, value in self._moving().items()
+        }
+
+    # --- what moves ---
+
+    def _inject(self, seed: int) -> None:
+        from peft import LoraConfig, inject_adapter_in_model
+
+        head = self.model.get_output_embeddings()
+        names = {
+            n for n, m in self.model.named_modules() if isinstance(m, nn.Linear) and m is not head
+        }
+        self.target_modules = tuple(sorted({name.rsplit(".", 1)[-1] for name in names}))
+        config = LoraConfig(
+            r=self.rank,
+            lora_alpha=self.alpha,  # type: ignore[arg-type]
+            target_modules=list(self.target_modules),
+        )
+        # PEFT draws A from torch's global generator.
+        state = torch.random.get_rng_state()
+        torch.manual_seed(seed)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                inject_adapter_in_model(config, cast(nn.Module, self.model))
+        finally:
+            torch.random.set_rng_state(state)
+        dtype = output_rows(self.model).dtype
+        for name, weight in self.model.named_parameters():
+            if ".lora_" in name:
+                weight.data = weight.data.to(dtype)
+                weight.requires_grad_(True)
+                self._lora[name] = weight
+
+    def _hold(self, rows: NewRows) -> None:
+        """Rows stand beside the matrix; a hook puts the input rows into the embedding's output."""
+        embedding = self.model.get_input_embeddings()
+        weight: Tensor = cast(Any, embedding).weight
+        moving = "rows" in self.moves or self.moves == "full"
+        dtype, device = weight.dtype, weight.device
+        values = {"input": rows.input, "output": rows.output}
+        self._rows = {
+            name: nn.Parameter(value.to(device, dtype), requires_grad=moving)
+            for name, value in values.items()
+            if value is not None
+        }
+        self._index = torch.full((len(weight),), -1, device=device)
+        self._index[list(rows.ids)] = torch.arange(len(rows.ids), device=device)
+        # Gemma scales what it looks up.
+        scale = getattr(embedding, "embed_scale", None)
+
+        def replace(module: nn.Module, args: tuple[Any, ...], output: Tensor) -> Tensor:
+            places = self._index[args[0]]
+            new = self._rows["input"][places.clamp_min(0)]
+            if scale is not None:
+                new = new * torch.as_tensor(scale, dtype=new.dtype, device=device)
+            return torch.where((places >= 0)[..., None], new, output)
+
+        embedding.register_forward_hook(replace)
+
+    def _moving(self) -> dict[str, nn.Parameter]:
+        rows = {f"rows.{n}": p for n, p in self._rows.items() if p.requires_grad}
+        return {**self._lora, **rows, **self._full}
+
+    @property
+    def count(self) -> int:
+        """How many numbers may move."""
+        return sum(value.numel() for value in self.masters.values())
+
+    # --- forward ---
+
+    @property
+    def is_new(self) -> Tensor:
+        """Which rows are new, over all rows of the output matrix."""
+        mask = torch.zeros(len(output_rows(self.model)), dtype=torch.bool)
+        mask[list(self.new_ids)] = True
+        return mask.to(output_rows(self.model).device)
+
+    def states(self, ids: Int[Tensor, "batch time"]) -> Float[Tensor, "batch time dim"]:
+        """Last hidden states, with new rows and LoRA in place."""
+        return hidden_states(self.model, ids)
+
+    def logits(self, states: Float[Tensor, "positions dim"]) -> Float[Tensor, "positions rows"]:
+        """Logits over all rows, new ones from the rows that are trained."""
+        table = states @ output_rows(self.model).t()
+        rows = self._rows.get("output", self._rows.get("input"))
+        if rows is None:
+            return table
+        return table.index_copy(
+            1, torch.tensor(self.new_ids, device=table.device), states @ rows.t()
+        )
+
+    # --- masters and model ---
+
+    def gradients(self) -> dict[str, Tensor]:
+        """Gradients of the last backward in float32, taken off the model."""
+        found = {}
+        for name, value in self._moving().items():
+            if value.grad is not None:
+                found[name] = value.grad.float()
+                value.grad = None
+        return found
+
+    @torch.no_grad()
+    def push(self) -> None:
+        """Copies the masters into the model."""
+        for name, value in self._moving().items():
+            value.copy_(self.masters[name])
+
+    @contextmanager
+    def holding(self, masters: dict[str, Tensor]) -> Iterator[None]:
+        """Other masters inside the block."""
+        mine, self.masters = self.masters, masters
+        self.push()
+        try:
+            yield
+        finally:
+            self.masters = mine
+            self.push()
+
+    def taught(self) -> Taught:
+        """The masters as what teaching produced."""
+        masters = {n: v.detach().cpu().clone() for n, v in self.masters.items()}
+        rows = {
+            name: masters.get(f"rows.{name}", value.detach().float().cpu())
+            for name, value in self._rows.items()
+        }
+        lora = {_PREFIX + name.replace(".default", ""): masters[name] for name in self._lora}
+        return Taught(
+            lora=lora,
+            rank=self.rank if lora else 0,
+            alpha=self.alpha if lora else 0.0,
+            target_modules=self.target_modules,
+            new_ids=tuple(self.new_ids),
+            input_rows=rows.get("input"),
+            output_rows=rows.get("output"),
+            weights={name: masters[name] for name in self._full},
+        )
+
+
+def require_possible(moves: Moves, routes: set[str]) -> None:
+    """Raises RecipeError where nothing that moves could teach a term of these routes."""
+    if moves == "rows" and routes - {"token"}:
+        others = ", ".join(sorted(routes - {"token"}))
+        raise RecipeError(
+            f"tune: rows moves only the rows of new tokens, and some terms take the route "
+            f"{others}. Use --tune rows+lora, or --route token."
+        )

@@ -1,0 +1,97 @@
+"""Text that a tiny model writes: greedy as plain transformers, sampled lines as seeded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from lexigraft.generation import _stops, greedy, sample
+from lexigraft.host import Host
+from lexigraft.likelihood import document_start, encode
+
+MakeHost = Callable[[str], Host]
+PROMPTS = ["The harbour", "Чайник стоит", "A kettle stands on the stove; the water in it"]
+
+
+def test_greedy_is_what_generate_gives(tiny_host: Host) -> None:
+    texts = greedy(tiny_host.model, tiny_host.tokenizer, PROMPTS, max_new_tokens=6)
+    for prompt, text in zip(PROMPTS, texts, strict=True):
+        ids = document_start(tiny_host.tokenizer) + encode(tiny_host.tokenizer, prompt)
+        own = step_by_step(tiny_host, ids, 6)
+        assert text == tiny_host.tokenizer.decode(own, skip_special_tokens=True)
+
+
+def step_by_step(host: Host, ids: list[int], count: int) -> list[int]:
+    stops, new = _stops(host.tokenizer, newline=False), list[int]()
+    with torch.inference_mode():
+        while len(new) < count and not (new and new[-1] in stops):
+            new.append(int(host.model(torch.tensor([ids + new])).logits[0, -1].argmax()))
+    return new
+
+
+def always(host: Host, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """The model writes `text` whatever stands before."""
+    ids = encode(host.tokenizer, text)
+
+    def generate(*, input_ids: torch.Tensor, **_: Any) -> torch.Tensor:
+        tail = torch.tensor(ids).repeat(len(input_ids), 1)
+        return torch.cat([input_ids, tail], dim=1)
+
+    monkeypatch.setattr(host.model, "generate", generate)
+
+
+@pytest.mark.parametrize("name", ["byte-tied", "sentencepiece-untied"])
+def test_a_sampled_line_ends_at_its_newline(
+    name: str, make_host: MakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = make_host(name)
+    host.tokenizer.eos_token = "<|endoftext|>"  # the document start too: one special stop
+    always(host, monkeypatch, "water\nit sings\n")
+    [line] = sample(host.model, host.tokenizer, ["the"], max_new_tokens=9)
+    assert line.strip() == "water"
+    [line] = greedy(host.model, host.tokenizer, ["the"], stop_at_newline=True)
+    assert line.strip() == "water"
+    [text] = greedy(host.model, host.tokenizer, ["the"])
+    assert text.strip() == "water\nit sings"
+
+
+def test_stops_are_ends_and_line_breaks_only(make_host: MakeHost) -> None:
+    for name in ("byte-tied", "sentencepiece-tied", "unigram-tied"):
+        tokenizer = make_host(name).tokenizer
+        ends = _stops(tokenizer, newline=False)
+        assert ends[0] == tokenizer.eos_token_id
+        assert len(set(ends)) == len(ends)
+        for number in set(_stops(tokenizer, newline=True)) - set(ends):
+            assert "\n" in tokenizer.decode([number])
+    assert tokenizer.unk_token_id not in _stops(tokenizer, newline=True)
+
+
+def test_samples_come_in_the_order_of_the_prompts_and_by_seed(make_host: MakeHost) -> None:
+    host = make_host("byte-untied")
+    told: list[int] = []
+    prompts = [*PROMPTS, *PROMPTS]
+    options: dict[str, Any] = {"max_new_tokens": 5, "batch": 4}
+    first = sample(host.model, host.tokenizer, prompts, seed=1, advance=told.append, **options)
+    assert sum(told) == len(prompts) == len(first)
+    assert first == sample(host.model, host.tokenizer, prompts, seed=1, **options)
+    assert first != sample(host.model, host.tokenizer, prompts, seed=2, **options)
+    assert first[:3] != first[3:]
+    assert sample(host.model, host.tokenizer, [], max_new_tokens=5) == []
+
+
+def test_padding_on_the_left_changes_nothing(make_host: MakeHost) -> None:
+    # so cold that sampling is greedy: a batch of unequal prompts must agree with single ones
+    host = make_host("byte-untied")
+    cold = sample(host.model, host.tokenizer, PROMPTS, max_new_tokens=5, temperature=1e-4)
+    alone = greedy(host.model, host.tokenizer, PROMPTS, max_new_tokens=5, stop_at_newline=True)
+    assert cold == alone
+
+
+def test_the_callers_randomness_is_left_alone(make_host: MakeHost) -> None:
+    host = make_host("byte-tied")
+    before = torch.random.get_rng_state()
+    sample(host.model, host.tokenizer, PROMPTS, max_new_tokens=2, seed=9)
+    assert torch.equal(before, torch.random.get_rng_state())
