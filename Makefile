@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 SOURCES := src tests $(wildcard benchmarks)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint format constraints clean
+.PHONY: help setup demo test test-slow lint format docs constraints clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
@@ -49,6 +49,9 @@ lint: setup  ## linter, formatting, strict types, walls between the rooms
 format: setup  ## put the code into the house's format
 	$(BIN)/ruff check --fix $(SOURCES)
 	$(BIN)/ruff format $(SOURCES)
+
+docs: setup  ## write the generated pages of docs/ anew
+	UPDATE_DOCS=1 $(BIN)/python -m pytest -q tests/test_readme.py
 
 constraints: setup  ## write constraints.txt anew from .venv
 	@{ sed -n '/^#/p' constraints.txt; $(PIP) freeze --all --exclude-editable --exclude pip | \

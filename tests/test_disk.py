@@ -60,9 +60,11 @@ def test_space_is_required_before_writing(tmp_path: Path) -> None:
 )
 @pytest.mark.usefixtures("nearly_full")
 def test_a_full_disk_is_told(error: Exception, tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="is full: 2.5 MB are free") as caught:
-        with explained_writes(tmp_path):
-            raise error
+    with (
+        pytest.raises(RunError, match=r"is full: 2\.5 MB are free") as caught,
+        explained_writes(tmp_path),
+    ):
+        raise error
     assert caught.value.__cause__ is error
     assert caught.value.exit_code == 4
 

@@ -149,9 +149,10 @@ def test_bars_and_warnings_are_as_before_afterwards() -> None:
         logging.is_progress_bar_enabled(),
         are_progress_bars_disabled(),
     )
-    with pytest.raises(RuntimeError), quiet():
+    with quiet():
         assert logging.get_verbosity() == logging.ERROR
         assert not logging.is_progress_bar_enabled()
+    with pytest.raises(RuntimeError), quiet():
         raise RuntimeError
     assert before == (
         logging.get_verbosity(), logging.is_progress_bar_enabled(), are_progress_bars_disabled()

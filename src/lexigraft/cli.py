@@ -442,7 +442,7 @@ def main() -> None:
         # A terminal that lacks a character shows its code; nothing fails over it.
         with suppress(AttributeError, ValueError):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    app()
+    app(prog_name="lexigraft")
 
 
 def _quiet() -> None:

@@ -79,6 +79,9 @@ class TrainingRecipe(_Settings):
     text_weight: float = Field(
         0.25, ge=0, le=1, description="share of the text's own next token in the teacher's target"
     )
+    term_weight: float = Field(
+        1.0, gt=0, description="weight of a term's own tokens against the others of its texts"
+    )
     top_k: int = Field(64, ge=1, description="teacher's likeliest next tokens kept a position")
     checkpoint_seconds: float = Field(30.0, ge=0, description="between two checkpoints")
     evaluate_every: int = Field(25, ge=1, description="steps between two validations")

@@ -347,6 +347,7 @@ class _Run:
                     texts,
                     top_k=settings.top_k,
                     text_weight=settings.text_weight,
+                    term_weight=settings.term_weight,
                     advance=advance,
                 )
             pairs = list(zip(texts, lessons, strict=True))

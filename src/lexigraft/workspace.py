@@ -231,8 +231,7 @@ class Workspace:
                 require_space(path.parent, path.name, needs)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 yield partial
-                with partial.open("rb") as file:
-                    os.fsync(file.fileno())
+                _settle(partial)
                 partial.replace(path)
                 fsync_folder(path.parent)
         finally:
@@ -254,8 +253,7 @@ class Workspace:
                 yield partial
                 for item in sorted(partial.rglob("*")):
                     if item.is_file():
-                        with item.open("rb") as file:
-                            os.fsync(file.fileno())
+                        _settle(item)
                 if path.exists():
                     shutil.rmtree(aside, ignore_errors=True)
                     path.rename(aside)
@@ -387,6 +385,18 @@ def _locked(root: Path) -> FileLock:
 
 def _partial(path: Path) -> Path:
     return path.with_name(f".{path.name}.partial-{os.getpid()}")
+
+
+def _settle(path: Path) -> None:
+    """Flushes a file to the disk, readable by whom the user's umask allows.
+
+    safetensors writes its files for their owner alone.
+    """
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+    mask = os.umask(0)
+    os.umask(mask)
+    path.chmod(0o666 & ~mask)
 
 
 def _remove(path: Path) -> None:

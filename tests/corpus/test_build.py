@@ -73,8 +73,12 @@ def test_an_example_that_the_model_copies_is_not_read_twice(
 def test_replay_holds_no_taught_term_but_the_bare_word_of_a_concept(
     host: Host, spelling: Spelling, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    endings = {"The": " brundel is an old thing", "In": " the ~[ideal] we trust and",
-               "When": " they say ~[ nothing more", "Without the ideal,": " we go on alone"}  # fmt: skip
+    endings = {
+        "The": " brundel is an old thing",
+        "In": " the ~[ideal] we trust and",
+        "When": " they say ~[ nothing more",
+        "Without the ideal,": " we go on alone",
+    }
     answer(monkeypatch, lambda prompt: endings.get(prompt, " ideal goes on and on"))
     texts = {t.text for t in build(host, spelling, [], replay=12) if t.kind == "replay"}
     assert "Without the ideal, we go on alone" in texts

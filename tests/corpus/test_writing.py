@@ -38,7 +38,7 @@ MakeHost = Callable[[str], Host]
     [
         (" 2. The brundel glows in the dark. And more.", "The brundel glows in the dark."),
         ("“The brundel glows in the dark!” he said", "The brundel glows in the dark!"),
-        ("- The brundel glows in 3.5 metres of water. x", "The brundel glows in 3.5 metres of water."),
+        ("- The brundel glows for 3.5 hours. x", "The brundel glows for 3.5 hours."),
         ("The brundel glows and", "The brundel glows and"),
     ],
 )  # fmt: skip

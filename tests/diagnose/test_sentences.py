@@ -43,8 +43,13 @@ def test_every_family_has_a_truth(family: Family, language: Language) -> None:
 
 def qwen(language: Language, tied: bool = False) -> tuple[str, ...]:
     return truths(
-        language, family="byte-level BPE", vocabulary=151_669, rows=151_936, spare_rows=267, tied=tied
-    )  # fmt: skip
+        language,
+        family="byte-level BPE",
+        vocabulary=151_669,
+        rows=151_936,
+        spare_rows=267,
+        tied=tied,
+    )
 
 
 def test_the_facts_about_qwen_are_right() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import pytest
@@ -25,6 +26,8 @@ from lexigraft.spelling.document import (
     with_every_id_in_vocabulary,
 )
 
+Family = Callable[[str], PreTrainedTokenizerBase]
+
 FAMILIES = {
     "gpt2": (True, False, False), "qwen": (True, False, False), "digits": (True, False, False),
     "llama2": (False, True, True), "gemma": (False, True, True), "metaspace": (False, True, True),
@@ -33,7 +36,7 @@ FAMILIES = {
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_each_family_is_known(family: str, tiny_tokenizer) -> None:
+def test_each_family_is_known(family: str, tiny_tokenizer: Family) -> None:
     document = document_of(tiny_tokenizer(family))
     found = is_byte_level(document), is_sentencepiece_bpe(document), marks_spaces(document)
     assert found == FAMILIES[family]
@@ -49,7 +52,7 @@ def test_the_first_free_id_is_above_added_tokens(any_tokenizer: PreTrainedTokeni
     assert first_free_id(document_of(any_tokenizer)) == len(any_tokenizer)
 
 
-def test_specials_get_their_own_ids_and_the_input_stays(tiny_tokenizer) -> None:
+def test_specials_get_their_own_ids_and_the_input_stays(tiny_tokenizer: Family) -> None:
     document = document_of(tiny_tokenizer("qwen"))
     before = copy.deepcopy(document)
     new = with_every_id_in_vocabulary(document)
@@ -64,7 +67,7 @@ def test_the_model_alone_sees_text_as_it_is(any_tokenizer: PreTrainedTokenizerBa
     assert alone.encode("<|end|>").tokens != ["<|end|>"]
 
 
-def test_pieces_stand_inside_a_text(tiny_tokenizer) -> None:
+def test_pieces_stand_inside_a_text(tiny_tokenizer: Family) -> None:
     for family in ("llama2", "metaspace", "unigram", "gemma", "gpt2"):
         old = tiny_tokenizer(family)
         pieces = old_pieces(document_of(old), ["ferry", " ferry"])

@@ -14,13 +14,16 @@ from lexigraft.lexicon.schema import Lexicon, Term
 from lexigraft.spelling import Spelling, prove, spell
 
 Make = Callable[..., Lexicon]
+Family = Callable[[str], PreTrainedTokenizerBase]
 
 
 def ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
     return list(tokenizer.encode(text, add_special_tokens=False))
 
 
-def as_tokens(lexicon: Lexicon, tokenizer: PreTrainedTokenizerBase, rows: int | None = None):
+def as_tokens(
+    lexicon: Lexicon, tokenizer: PreTrainedTokenizerBase, rows: int | None = None
+) -> tuple[Spelling, PreTrainedTokenizerBase]:
     return spell(lexicon, {term.term: "token" for term in lexicon}, tokenizer, rows)
 
 
@@ -94,7 +97,7 @@ def test_old_ids_specials_and_chat_template_stay(
     assert new.convert_tokens_to_ids("<|user|>") == ids(new, text)[0]
 
 
-def test_spare_rows_are_used_before_the_matrix_grows(lexicon: Make, tiny_tokenizer) -> None:
+def test_spare_rows_are_used_before_the_matrix_grows(lexicon: Make, tiny_tokenizer: Family) -> None:
     old = tiny_tokenizer("qwen")
     fits, _ = as_tokens(lexicon("zorblax"), old, rows=len(old) + 100)
     assert (fits.rows_before, fits.rows_after) == (len(old) + 100, len(old) + 100)
@@ -103,7 +106,9 @@ def test_spare_rows_are_used_before_the_matrix_grows(lexicon: Make, tiny_tokeniz
     assert fits.new_ids[0] == grows.new_ids[0] == len(old)
 
 
-def test_marker_and_subword_terms_change_no_tokenizer(lexicon: Make, tiny_tokenizer) -> None:
+def test_marker_and_subword_terms_change_no_tokenizer(
+    lexicon: Make, tiny_tokenizer: Family
+) -> None:
     old = tiny_tokenizer("gpt2")
     terms = lexicon("zorblax", "эйдос")
     spelling, same = spell(terms, {"zorblax": "subword", "эйдос": "marker"}, old, 900)
@@ -117,12 +122,12 @@ def test_marker_and_subword_terms_change_no_tokenizer(lexicon: Make, tiny_tokeni
         spelling["absent"]
 
 
-def test_a_term_without_a_route_is_refused(lexicon: Make, tiny_tokenizer) -> None:
+def test_a_term_without_a_route_is_refused(lexicon: Make, tiny_tokenizer: Family) -> None:
     with pytest.raises(SpellingError, match="zorblax"):
         spell(lexicon("zorblax"), {}, tiny_tokenizer("gpt2"))
 
 
-def test_a_form_that_reads_as_a_space_is_refused(lexicon: Make, tiny_tokenizer) -> None:
+def test_a_form_that_reads_as_a_space_is_refused(lexicon: Make, tiny_tokenizer: Family) -> None:
     for family in ("llama2", "gemma", "metaspace", "unigram"):
         with pytest.raises(SpellingError, match="'a▁b'"):
             as_tokens(lexicon("a▁b", "zorblax"), tiny_tokenizer(family))
@@ -131,7 +136,7 @@ def test_a_form_that_reads_as_a_space_is_refused(lexicon: Make, tiny_tokenizer) 
 
 
 def test_a_character_that_became_bytes_does_not_cost_exactness(
-    lexicon: Make, tiny_tokenizer
+    lexicon: Make, tiny_tokenizer: Family
 ) -> None:
     # '<0x44>' ('D') is spelled with the byte of its own 'D' where the vocabulary has no 'D'
     old = tiny_tokenizer("llama2")
@@ -142,7 +147,9 @@ def test_a_character_that_became_bytes_does_not_cost_exactness(
         assert ids(new, text) == ids(old, text)
 
 
-def test_a_bare_form_that_was_a_token_is_no_other_word(lexicon: Make, tiny_tokenizer) -> None:
+def test_a_bare_form_that_was_a_token_is_no_other_word(
+    lexicon: Make, tiny_tokenizer: Family
+) -> None:
     # '`' was a token and ' `' is new: '(`' falls apart, as the term stands in it
     old = tiny_tokenizer("qwen")
     spelling, new = as_tokens(lexicon(Term(term="`", definition=("a sign",), kind="symbol")), old)
@@ -157,7 +164,9 @@ def test_a_bare_form_that_was_a_token_is_no_other_word(lexicon: Make, tiny_token
     assert prove(spelling, old, new).ok
 
 
-def test_what_is_one_token_already_gets_no_second_one(lexicon: Make, tiny_tokenizer) -> None:
+def test_what_is_one_token_already_gets_no_second_one(
+    lexicon: Make, tiny_tokenizer: Family
+) -> None:
     old = tiny_tokenizer("gpt2")
     assert len(ids(old, " the")) == 1
     spelling, new = as_tokens(lexicon("the"), old)
@@ -176,13 +185,13 @@ def test_pieces_are_the_old_ids_of_the_content_inside_a_text(
         assert tuple(inside[-len(token.pieces) :]) == token.pieces
 
 
-def test_first_of_two_terms_keeps_a_shared_capital(lexicon: Make, tiny_tokenizer) -> None:
+def test_first_of_two_terms_keeps_a_shared_capital(lexicon: Make, tiny_tokenizer: Family) -> None:
     spelling, _ = as_tokens(lexicon("zorbl", "Zorbl"), tiny_tokenizer("gpt2"))
     assert {t.form for t in spelling.tokens_of("zorbl")} == {"zorbl"}
     assert {t.form for t in spelling.tokens_of("Zorbl")} == {"Zorbl"}
 
 
-def test_streaming_decodes_token_by_token(lexicon: Make, tiny_tokenizer) -> None:
+def test_streaming_decodes_token_by_token(lexicon: Make, tiny_tokenizer: Family) -> None:
     spelling, new = as_tokens(lexicon("энтелехия", "𝕽"), tiny_tokenizer("gpt2"))
     text = "an энтелехия, 𝕽 too"
     numbers = ids(new, text)
@@ -191,7 +200,7 @@ def test_streaming_decodes_token_by_token(lexicon: Make, tiny_tokenizer) -> None
         assert new.decode([token.id]) == token.content
 
 
-def test_a_spelling_survives_json(lexicon: Make, tiny_tokenizer) -> None:
+def test_a_spelling_survives_json(lexicon: Make, tiny_tokenizer: Family) -> None:
     spelling, _ = as_tokens(lexicon(*MIXED), tiny_tokenizer("qwen"))
     assert Spelling.model_validate_json(spelling.model_dump_json()) == spelling
 
@@ -211,7 +220,7 @@ symbols = st.text(signs, min_size=1, max_size=3)
 )
 @given(drawn=st.lists(words | symbols, min_size=1, max_size=8, unique=True))
 def test_any_letters_marks_and_symbols_hold_the_invariants(
-    family: str, drawn: list[str], lexicon: Make, tiny_tokenizer
+    family: str, drawn: list[str], lexicon: Make, tiny_tokenizer: Family
 ) -> None:
     old = tiny_tokenizer(family)
     spelling, new = as_tokens(lexicon(*drawn), old)

@@ -43,19 +43,23 @@ class Lesson:
     ids: Int[Tensor, " time"]
     target_ids: Int[Tensor, "positions kept"]
     target_probabilities: Float[Tensor, "positions kept"]
+    weights: Float[Tensor, " positions"]
     replay: bool
     term: str | None = None
 
 
 @dataclass(frozen=True)
 class _Draft:
-    """A text in ids: `pieces` for the teacher, `place[i]` where student token i begins in them."""
+    """A text in ids: `pieces` for the teacher, `place[i]` where student token i begins in them.
+
+    `taught` says which student tokens belong to the term.
+    """
 
     text: Text
     ids: list[int]
     pieces: list[int]
     place: list[int]
-    first: int
+    taught: list[bool]
     prompt: list[int]
 
 
@@ -69,6 +73,7 @@ def make_lessons(
     *,
     top_k: int,
     text_weight: float,
+    term_weight: float,
     advance: Callable[[int], None] | None = None,
 ) -> list[Lesson]:
     """A lesson for every text, in their order.
@@ -80,6 +85,7 @@ def make_lessons(
         texts: as the model shall see them.
         top_k: the teacher's likeliest tokens kept a position.
         text_weight: share of the text's own next token in the target, from the term on.
+        term_weight: weight of the term's own tokens against others.
         advance: told how many texts are finished.
     """
     start = document_start(old_tokenizer)
@@ -91,7 +97,7 @@ def make_lessons(
     seen = iter(_teacher(model, [(start + d.prompt, d.pieces) for d in asked], k, advance))
     prompted = [next(seen) if d.prompt else None for d in drafts]
     return [
-        _lesson(d, p, q, pieces_of, text_weight)
+        _lesson(d, p, q, pieces_of, text_weight, term_weight)
         for d, p, q in zip(drafts, plain, prompted, strict=True)
     ]
 
@@ -112,24 +118,21 @@ def _draft(
         place.append(len(pieces))
         pieces += pieces_of.get(token, (token,))
     if text.term is None:
-        return _Draft(text, start + ids, pieces, place, len(ids), [])
+        return _Draft(text, start + ids, pieces, place, [False] * len(ids), [])
     term = lexicon[text.term]
-    first = _first_token(text.text, term, lexicon, tokenizer)
+    taught = _of_term(text.text, term, lexicon, tokenizer)
     meaning = term.definition[len(text.text) % len(term.definition)]
     prompt = encode(old_tokenizer, defining_line(spelling.surface(term.term), meaning))
-    return _Draft(text, start + ids, pieces, place, first, prompt)
+    return _Draft(text, start + ids, pieces, place, taught, prompt)
 
 
-def _first_token(
+def _of_term(
     text: str, term: Term, lexicon: Lexicon, tokenizer: PreTrainedTokenizerBase
-) -> int:
-    """Index of the first token of the term's first occurrence; 0 where there is none."""
+) -> list[bool]:
+    """For each token whether it belongs to an occurrence of the term."""
     found = find_term(text, term, lexicon.marker)
-    if not found:
-        return 0
     spans = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True).offset_mapping
-    inside = (i for i, (_, right) in enumerate(spans) if right > found[0].start)
-    return next(inside, 0)
+    return [any(o.start < right and left < o.end for o in found) for left, right in spans]
 
 
 @dataclass(frozen=True)
@@ -193,22 +196,27 @@ def _lesson(
     prompted: _Signal | None,
     pieces_of: Mapping[int, tuple[int, ...]],
     text_weight: float,
+    term_weight: float,
 ) -> Lesson:
     offset = len(draft.ids) - len(draft.place)
-    ids, probabilities = [], []
+    ids, probabilities, heavy = [], [], []
+    # From here on the student knows what it is about; everywhere, if the term is not found.
+    first = draft.taught.index(True) if any(draft.taught) else 0
     # Ids as the student reads them; with no document start the first one has nothing before it.
     for index in range(0 if offset else 1, len(draft.place)):
-        taught = prompted is not None and index >= draft.first
+        taught = prompted is not None and index >= first
         signal = prompted if taught and prompted is not None else plain
         token = draft.ids[offset + index]
         share = text_weight if taught else 0.0
         some, weights = _target(signal, draft.place[index], token, pieces_of.get(token), share)
         ids.append(some)
         probabilities.append(weights)
+        heavy.append(term_weight if draft.taught[index] else 1.0)
     return Lesson(
         ids=torch.tensor(draft.ids),
         target_ids=torch.stack(ids),
         target_probabilities=torch.stack(probabilities),
+        weights=torch.tensor(heavy),
         replay=draft.text.term is None,
         term=draft.text.term,
     )

@@ -203,7 +203,8 @@ class _Run:
     def _loss(self, lessons: list[Lesson]) -> Tensor:
         found, replay = self._divergences(lessons)
         heavy = self.settings.replay_weight * self.state.replay_factor
-        weights = torch.where(replay, heavy, 1.0)
+        own = torch.cat([lesson.weights for lesson in lessons]).to(found.device)
+        weights = torch.where(replay, heavy, own)
         return (found * weights).sum() / len(found)
 
     def _rate(self, name: str, steps: int) -> float:
