@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 import torch
+from tokenizers.processors import TemplateProcessing
 
-from lexigraft.generation import _stops, greedy, sample
+from lexigraft.generation import _stops, end_ids, greedy, prompt_ids, sample
 from lexigraft.host import Host
 from lexigraft.likelihood import document_start, encode
 
@@ -16,20 +17,52 @@ MakeHost = Callable[[str], Host]
 PROMPTS = ["The harbour", "Чайник стоит", "A kettle stands on the stove; the water in it"]
 
 
-def test_greedy_is_what_generate_gives(tiny_host: Host) -> None:
+def as_a_user(host: Host, prompt: str, count: int) -> str:
+    """The lines of the report and the model card."""
+    inputs = host.tokenizer(prompt, return_tensors="pt")
+    output = host.model.generate(**inputs, max_new_tokens=count, do_sample=False)
+    new = output[0, inputs["input_ids"].shape[1] :]
+    return str(host.tokenizer.decode(new, skip_special_tokens=True))
+
+
+def test_greedy_is_what_a_user_gets(tiny_host: Host) -> None:
     texts = greedy(tiny_host.model, tiny_host.tokenizer, PROMPTS, max_new_tokens=6)
+    assert texts == [as_a_user(tiny_host, prompt, 6) for prompt in PROMPTS]
     for prompt, text in zip(PROMPTS, texts, strict=True):
-        ids = document_start(tiny_host.tokenizer) + encode(tiny_host.tokenizer, prompt)
-        own = step_by_step(tiny_host, ids, 6)
+        own = step_by_step(tiny_host, prompt_ids(tiny_host.tokenizer, prompt), 6)
         assert text == tiny_host.tokenizer.decode(own, skip_special_tokens=True)
 
 
 def step_by_step(host: Host, ids: list[int], count: int) -> list[int]:
-    stops, new = _stops(host.tokenizer, newline=False), list[int]()
+    new = list[int]()
     with torch.inference_mode():
-        while len(new) < count and not (new and new[-1] in stops):
+        while len(new) < count and not (new and new[-1] in end_ids(host.model)):
             new.append(int(host.model(torch.tensor([ids + new])).logits[0, -1].argmax()))
     return new
+
+
+def test_a_prompt_has_what_its_tokenizer_adds_and_no_more(make_host: MakeHost) -> None:
+    tokenizer = make_host("byte-tied").tokenizer
+    assert document_start(tokenizer)
+    assert prompt_ids(tokenizer, "The cat") == encode(tokenizer, "The cat")
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single="<|im_start|> $A", special_tokens=[("<|im_start|>", tokenizer.bos_token_id)]
+    )
+    with_start = [tokenizer.bos_token_id, *encode(tokenizer, "The cat")]
+    assert prompt_ids(tokenizer, "The cat") == with_start
+
+
+def test_greedy_ends_where_the_models_own_settings_end_it(make_host: MakeHost) -> None:
+    host = make_host("byte-tied")
+    [whole] = greedy(host.model, host.tokenizer, PROMPTS[:1], max_new_tokens=6)
+    third = step_by_step(host, prompt_ids(host.tokenizer, PROMPTS[0]), 6)[2]
+    host.model.generation_config.eos_token_id = [host.tokenizer.eos_token_id, third]
+    assert end_ids(host.model) == [host.tokenizer.eos_token_id, third]
+    [short] = greedy(host.model, host.tokenizer, PROMPTS[:1], max_new_tokens=6)
+    assert whole.startswith(short)
+    assert len(short) < len(whole)
+    host.model.generation_config.eos_token_id = None
+    assert end_ids(host.model) == []
 
 
 def always(host: Host, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
@@ -52,8 +85,6 @@ def test_a_sampled_line_ends_at_its_newline(
     always(host, monkeypatch, "water\nit sings\n")
     [line] = sample(host.model, host.tokenizer, ["the"], max_new_tokens=9)
     assert line.strip() == "water"
-    [line] = greedy(host.model, host.tokenizer, ["the"], stop_at_newline=True)
-    assert line.strip() == "water"
     [text] = greedy(host.model, host.tokenizer, ["the"])
     assert text.strip() == "water\nit sings"
 
@@ -61,12 +92,12 @@ def test_a_sampled_line_ends_at_its_newline(
 def test_stops_are_ends_and_line_breaks_only(make_host: MakeHost) -> None:
     for name in ("byte-tied", "sentencepiece-tied", "unigram-tied"):
         tokenizer = make_host(name).tokenizer
-        ends = _stops(tokenizer, newline=False)
-        assert ends[0] == tokenizer.eos_token_id
-        assert len(set(ends)) == len(ends)
-        for number in set(_stops(tokenizer, newline=True)) - set(ends):
+        stops = _stops(tokenizer)
+        assert stops[0] == tokenizer.eos_token_id
+        assert len(set(stops)) == len(stops)
+        for number in set(stops) - {tokenizer.eos_token_id, *document_start(tokenizer)}:
             assert "\n" in tokenizer.decode([number])
-    assert tokenizer.unk_token_id not in _stops(tokenizer, newline=True)
+        assert tokenizer.unk_token_id not in stops
 
 
 def test_samples_come_in_the_order_of_the_prompts_and_by_seed(make_host: MakeHost) -> None:
@@ -86,8 +117,10 @@ def test_padding_on_the_left_changes_nothing(make_host: MakeHost) -> None:
     # so cold that sampling is greedy: a batch of unequal prompts must agree with single ones
     host = make_host("byte-untied")
     cold = sample(host.model, host.tokenizer, PROMPTS, max_new_tokens=5, temperature=1e-4)
-    alone = greedy(host.model, host.tokenizer, PROMPTS, max_new_tokens=5, stop_at_newline=True)
-    assert cold == alone
+    for prompt, line in zip(PROMPTS, cold, strict=True):
+        ids = document_start(host.tokenizer) + encode(host.tokenizer, prompt)
+        alone = host.tokenizer.decode(step_by_step(host, ids, 5), skip_special_tokens=True)
+        assert line == alone.split("\n", 1)[0]
 
 
 def test_the_callers_randomness_is_left_alone(make_host: MakeHost) -> None:

@@ -296,6 +296,8 @@ def verify(
     from lexigraft import verdict
     from lexigraft.console import Bars, show_verdict
 
+    if require is not None:
+        verdict.parse_requirements(require)  # a slip of the fingers shall not cost the judging
     bars = Bars()
     if model is None:
         found = verdict.verify(target, progress=bars)

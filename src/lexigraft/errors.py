@@ -11,8 +11,8 @@
     ├── RequirementNotMet         1  `verify --require` fell short
     └── Interrupted             130  stopped by the user; says how to go on
 
-The command line has two codes besides: 70 for a fault of our own, 141 where the reader of its output
-went away. The message of each error says what was given, what was found and what to do next.
+The command line has two codes besides: 70 for a fault of our own, 141 where the reader of its
+output went away. The message of each error says what was given, what was found and what to do next.
 """
 
 from __future__ import annotations

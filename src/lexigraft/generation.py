@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from lexigraft.host import quiet
 from lexigraft.likelihood import document_start, encode
 
-__all__ = ["greedy", "sample"]
+__all__ = ["end_ids", "greedy", "prompt_ids", "sample"]
+
+
+def prompt_ids(tokenizer: PreTrainedTokenizerBase, prompt: str) -> list[int]:
+    """The ids of `prompt` as any user gets them: with whatever the tokenizer itself adds."""
+    return cast(list[int], tokenizer(prompt).input_ids)
+
+
+def end_ids(model: PreTrainedModel) -> list[int]:
+    """The ids at which `generate` stops by the model's own settings."""
+    ends: int | list[int] | None = model.generation_config.eos_token_id
+    return [ends] if isinstance(ends, int) else list(ends or ())
 
 
 def greedy(
@@ -18,27 +31,19 @@ def greedy(
     prompts: Sequence[str],
     *,
     max_new_tokens: int = 24,
-    stop_at_newline: bool = False,
 ) -> list[str]:
-    """The likeliest continuation of each prompt, token by token, as `generate` gives it.
+    """The likeliest continuation of each prompt, token by token, exactly as any user gets it.
 
-    One prompt at a time and without padding, so that plain transformers gives the same text.
+    `tokenizer(prompt)`, then `generate` without sampling and with the model's own settings, one
+    prompt at a time and without padding: the text of plain transformers and of `compare`.
     """
-    end = _stops(tokenizer, newline=stop_at_newline)
     out = []
     for prompt in prompts:
-        ids = torch.tensor([document_start(tokenizer) + encode(tokenizer, prompt)])
-        with torch.inference_mode():
-            whole = model.generate(  # type: ignore[operator]
-                input_ids=ids.to(model.device),
-                attention_mask=torch.ones_like(ids).to(model.device),
-                do_sample=False,
-                max_new_tokens=max_new_tokens,
-                eos_token_id=end,
-                pad_token_id=end[0],
-            )
-        tail = _text(tokenizer, whole[0, ids.shape[1] :].tolist())
-        out.append(tail.split("\n", 1)[0] if stop_at_newline else tail)
+        inputs: Any = tokenizer(prompt, return_tensors="pt").to(model.device)
+        generate: Any = model.generate
+        with quiet(), torch.inference_mode():
+            whole = generate(**inputs, do_sample=False, max_new_tokens=max_new_tokens)
+        out.append(_text(tokenizer, whole[0, inputs["input_ids"].shape[1] :].tolist()))
     return out
 
 
@@ -60,7 +65,7 @@ def sample(
     texts costs little more than a step for one. The same seed gives the same texts.
     """
     ids = [document_start(tokenizer) + encode(tokenizer, p) for p in prompts]
-    end = _stops(tokenizer, newline=True)
+    end = _stops(tokenizer)
     out = [""] * len(prompts)
     order = sorted(range(len(ids)), key=lambda i: (len(ids[i]), i))
     state = torch.random.get_rng_state()
@@ -95,14 +100,13 @@ def sample(
     return out
 
 
-def _stops(tokenizer: PreTrainedTokenizerBase, *, newline: bool) -> list[int]:
-    """Ids that end a text: the first is also used as padding."""
+def _stops(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """Ids that end a sampled line: the first is also used as padding."""
     special = [tokenizer.eos_token_id, *document_start(tokenizer)]
     ends = [int(i) for i in special if i is not None] or [0]
-    if newline:
-        last = [encode(tokenizer, text)[-1] for text in ("a\n", "a.\n\n")]
-        # some tokenizers drop line breaks, or make them unknown: no reason to stop at those ids
-        ends += [number for number in last if "\n" in _text(tokenizer, [number])]
+    last = [encode(tokenizer, text)[-1] for text in ("a\n", "a.\n\n")]
+    # some tokenizers drop line breaks, or make them unknown: no reason to stop at those ids
+    ends += [number for number in last if "\n" in _text(tokenizer, [number])]
     return list(dict.fromkeys(ends))
 
 

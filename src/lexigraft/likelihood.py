@@ -27,6 +27,7 @@ __all__ = [
     "encode",
     "head_chunks",
     "hidden_states",
+    "length_batches",
     "output_rows",
     "packs",
     "pair",
@@ -241,7 +242,7 @@ def packs(model: PreTrainedModel) -> bool:
     return _PACKS[model]
 
 
-def _batches(lengths: Sequence[int], limit: int) -> Iterator[list[int]]:
+def length_batches(lengths: Sequence[int], limit: int) -> Iterator[list[int]]:
     """Indices grouped by length so that no padded batch passes `limit` tokens."""
     batch: list[int] = []
     for index in sorted(range(len(lengths)), key=lambda i: (lengths[i], i)):
@@ -280,7 +281,7 @@ def token_log_probabilities(
         on_cpu = output_rows(model).device.type == "cpu"
         batch_tokens = BATCH_TOKENS if on_cpu else _CUDA_BATCH_TOKENS
     found: dict[tuple[int, ...], list[float]] = {}
-    for batch in _batches([len(tree.tokens) for tree in trees], batch_tokens):
+    for batch in length_batches([len(tree.tokens) for tree in trees], batch_tokens):
         some = [trees[i] for i in batch]
         scores = iter(_read(model, some, packed))
         for index, size in (pair for tree in some for pair in tree.pairs):

@@ -18,7 +18,7 @@ from lexigraft.likelihood import encode, hidden_states
 from lexigraft.progress import Progress, Silent
 from lexigraft.recipe import Recipe
 from lexigraft.spelling import Spelling, spell
-from lexigraft.teach import moves_of, texts_to_write, training_dtype
+from lexigraft.teach import moves_of, moving_routes, texts_to_write, training_dtype
 from lexigraft.training import Moves
 
 __all__ = ["Plan", "plan"]
@@ -32,6 +32,7 @@ _JUDGING = 5.0
 _JUDGED_TOKENS = 6000  # a term, all conditions together
 _WRITTEN_TOKENS = 30
 _ADAM = 4  # masters, two moments and a gradient
+_OTHER_BYTES = 64_000_000  # three tokenizers, texts, logs and the report
 
 
 class Plan(BaseModel):
@@ -77,8 +78,8 @@ def plan(
             adapter_rank=recipe.training.rank,
             on_term=lambda term: advance(1),
         )
-    moves = moves_of(recipe, set(found.routes.values()))
     spelling, tokenizer = spell(terms, found.routes, host.tokenizer, rows=host.facts.rows)
+    moves = moves_of(recipe, moving_routes(spelling))
     surfaces = {t.term: t.surface for t in spelling}
     templates = [len(encode(tokenizer, t.text)) for t in template_texts(terms, surfaces)]
     written = len(terms) * recipe.texts.written + recipe.texts.replay
@@ -119,7 +120,8 @@ def _moving(host: Host, moves: Moves, spelling: Spelling, recipe: Recipe) -> int
     inputs = host.facts.hidden_size or 0
     rows = len(spelling.new_ids) * inputs * (1 if host.facts.tied else 2)
     if moves == "full":
-        return (host.facts.parameters or 0) + rows
+        grown = (spelling.rows_after - spelling.rows_before) * inputs
+        return (host.facts.parameters or 0) + grown * (1 if host.facts.tied else 2)
     head = host.model.get_output_embeddings()
     layers = [
         layer
@@ -133,4 +135,5 @@ def _moving(host: Host, moves: Moves, spelling: Spelling, recipe: Recipe) -> int
 def _disk(host: Host, moving: int) -> int:
     """Checkpoint of training, what was taught, adapter and merged model, in bytes."""
     size = {"float32": 4, "float64": 4}.get(host.facts.dtype or "", 2)
-    return moving * 4 * (_ADAM + 1) + (host.facts.parameters or 0) * size
+    weights = (host.facts.parameters or 0) + moving  # the model may grow by what moves
+    return moving * 4 * (_ADAM + 1) + weights * size + _OTHER_BYTES

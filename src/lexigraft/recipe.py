@@ -49,8 +49,14 @@ class TextsRecipe(_Settings):
     held_out: int = Field(
         2, ge=0, le=100, description="further self-written texts a term, kept for validation"
     )
+    swapped: bool = Field(
+        True, description="read each sentence once more with another term in it, as a contrast"
+    )
+    foils: float = Field(
+        0.3, ge=0, le=1, description="share of the texts read once more with an untaught word"
+    )
     replay: int = Field(
-        64, ge=0, le=100_000, description="texts that the untaught model writes freely, to keep it"
+        96, ge=0, le=100_000, description="texts that the untaught model writes freely, to keep it"
     )
 
 
@@ -69,18 +75,21 @@ class TrainingRecipe(_Settings):
 
     rank: int = Field(32, ge=1, le=1024, description="rank of the LoRA")
     alpha: float = Field(32.0, gt=0, description="the LoRA's scale is alpha / rank")
-    learning_rate: float = Field(5e-4, gt=0, lt=1, description="of LoRA, AdamW")
+    learning_rate: float = Field(2e-3, gt=0, lt=1, description="of LoRA, AdamW")
     rows_learning_rate: float = Field(5e-3, gt=0, lt=1, description="of new rows, AdamW")
     full_learning_rate: float = Field(3e-5, gt=0, lt=1, description="of all weights, AdamW")
-    epochs: float = Field(8.0, gt=0, description="passes over all training texts")
+    epochs: float = Field(6.0, gt=0, description="passes over all training texts")
     batch_tokens: int = Field(512, ge=16, description="tokens in one step, padding included")
     warm_up: float = Field(0.06, ge=0, le=1, description="share of the steps with a rising rate")
-    replay_weight: float = Field(1.0, ge=0, description="weight of a replay token against others")
+    replay_weight: float = Field(1.5, ge=0, description="weight of a replay token against others")
     text_weight: float = Field(
         0.25, ge=0, le=1, description="share of the text's own next token in the teacher's target"
     )
     term_weight: float = Field(
         1.0, gt=0, description="weight of a term's own tokens against the others of its texts"
+    )
+    teacher_examples: int = Field(
+        3, ge=0, description="the lexicon's examples that the teacher reads besides the definition"
     )
     top_k: int = Field(64, ge=1, description="teacher's likeliest next tokens kept a position")
     checkpoint_seconds: float = Field(30.0, ge=0, description="between two checkpoints")

@@ -59,7 +59,7 @@ from lexigraft.training import (
 from lexigraft.verdict import verify
 from lexigraft.workspace import Identity, Workspace, installed_versions
 
-__all__ = ["moves_of", "teach", "training_dtype"]
+__all__ = ["moves_of", "moving_routes", "teach", "training_dtype"]
 
 Stage = Literal[
     "diagnosis", "spelling", "rows", "texts", "training", "model", "adapter", "verdict", "report"
@@ -135,6 +135,19 @@ def moves_of(recipe: Recipe, routes: set[str]) -> Moves:
     if routes == {"token"}:
         return "rows"
     return "rows+lora" if "token" in routes else "lora"
+
+
+def moving_routes(spelling: Spelling) -> set[str]:
+    """The routes of a run, as far as they decide what moves.
+
+    A term on the token route whose forms are single tokens already gets no new row: it is taught
+    like one on the subword route.
+    """
+    grown = {token.term for token in spelling.new_tokens}
+    return {
+        "subword" if term.route == "token" and term.term not in grown else term.route
+        for term in spelling
+    }
 
 
 def training_dtype(name: str) -> torch.dtype:
@@ -255,7 +268,7 @@ class _Run:
     @cached_property
     def moves(self) -> Moves:
         """What moves in this run."""
-        return moves_of(self.recipe, set(self.diagnosis.routes.values()))
+        return moves_of(self.recipe, moving_routes(self.spelling))
 
     def _spell(self) -> None:
         routes = self.diagnosis.routes
@@ -267,6 +280,7 @@ class _Run:
         if self.space.is_done("spelling"):
             return
         with self._stage("spelling"), self.progress.stage(_TITLES["spelling"], None):
+            moves_of(self.recipe, moving_routes(spelling))
             proof = prove(
                 spelling,
                 self.host.tokenizer,
@@ -324,6 +338,8 @@ class _Run:
                 evaluation_texts(self.lexicon),
                 written=wanted.written,
                 held_out=wanted.held_out,
+                swapped=wanted.swapped,
+                foils=wanted.foils,
                 replay=wanted.replay,
                 seed=self.seed,
                 advance=advance,
@@ -348,6 +364,7 @@ class _Run:
                     top_k=settings.top_k,
                     text_weight=settings.text_weight,
                     term_weight=settings.term_weight,
+                    examples=settings.teacher_examples,
                     advance=advance,
                 )
             pairs = list(zip(texts, lessons, strict=True))

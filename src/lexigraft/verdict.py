@@ -6,6 +6,7 @@ model; drift and leakage stand beside that and never hide in it.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -42,9 +43,10 @@ from lexigraft.recipe import Limits, read_recipe
 from lexigraft.spelling import Proof, Spelling, prove
 from lexigraft.workspace import Workspace
 
-__all__ = ["CHECKS", "judge", "require", "verify", "verify_model"]
+__all__ = ["CHECKS", "judge", "parse_requirements", "require", "verify", "verify_model"]
 
 RANKING: dict[str, Callable[..., list[Ranking]]] = {"definition": definition, "cloze": cloze}
+_LIMITED = ("drift", "leakage")
 CHECKS = (*RANKING, "drift", "leakage", "selectivity", "spelling", "answers")
 # How long each takes, roughly, against the others: for the progress bar alone.
 _WEIGHTS = {"definition": 6, "cloze": 4, "drift": 1, "leakage": 1, "selectivity": 1, "answers": 1}
@@ -123,6 +125,7 @@ def judge(
         lexicon,
         terms,
         summaries,
+        asked=chosen,
         untaught=untaught,
         controls=controls,
         unread=unread,
@@ -171,10 +174,12 @@ def _units(checks: Sequence[str], has_taught: bool) -> int:
     """Units of progress in all; a model that is read twice counts twice."""
     conditions = {"definition": 2, "cloze": 2, "answers": 2}
     times = {name: count + has_taught for name, count in conditions.items()}
-    times["drift"] = 4 * has_taught
     times["leakage"] = 2 * has_taught
     times["selectivity"] = 2 * has_taught
-    return PARTS * sum(_WEIGHTS[c] * times[c] for c in checks if c in times)
+    units = sum(_WEIGHTS[c] * times[c] for c in checks if c in times)
+    # Drift and leakage look at one reading of the neutral texts; drift adds the hard negatives.
+    readings = 2 * bool({"drift", "leakage"} & set(checks)) + 2 * ("drift" in checks)
+    return PARTS * (units + _WEIGHTS["drift"] * readings * has_taught)
 
 
 def _rank(battery: _Battery) -> tuple[dict[str, dict[str, Score]], dict[str, CheckSummary]]:
@@ -375,40 +380,51 @@ def verify_model(
     )
 
 
+def parse_requirements(requirements: str) -> tuple[tuple[str, float], ...]:
+    """Names and numbers of requirements such as "knows=0.8,drift=0.05"; see `require`.
+
+    Needs no verdict: what is mistyped can be refused before the judging.
+
+    Raises:
+        RecipeError: an unknown name, a value that is no number of at least 0, or nothing at all.
+    """
+    known = ", ".join(("knows", *RANKING, *_LIMITED))
+    out = []
+    for item in filter(None, (part.strip() for part in requirements.split(","))):
+        name, _, value = (part.strip() for part in item.partition("="))
+        if name not in ("knows", *RANKING, *_LIMITED):
+            raise RecipeError(f"'{item}' cannot be required; there are {known}.")
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not 0 <= number < math.inf:
+            raise RecipeError(f"'{item}' needs a number of at least 0, as in {name}=0.8.")
+        out.append((name, number))
+    if not out:
+        raise RecipeError(f"Nothing is required; give some of {known}, as in knows=0.8.")
+    return tuple(out)
+
+
 def require(verdict: Verdict, requirements: str) -> None:
     """Holds `verdict` against requirements such as "knows=0.8,drift=0.05".
 
-    `knows` and the names of checks ask for at least that share of the terms (a number above 1: that
-    many terms); `drift` (nats a token) and `leakage` (emissions in 10,000 tokens) allow at most
-    that much.
+    `knows` and the names of ranking checks ask for at least that share of the terms (a number above
+    1: that many terms); `drift` (nats a token) and `leakage` (emissions in 10,000 tokens) allow at
+    most that much.
 
     Raises:
         RequirementNotMet: with one line for each that is not met or was not measured.
-        RecipeError: an unknown name, or a value that is no number.
+        RecipeError: requirements that cannot be understood; see `parse_requirements`.
     """
     missed = []
-    for name, wanted in _parsed(requirements, verdict):
-        if name in ("drift", "leakage"):
+    for name, wanted in parse_requirements(requirements):
+        if name in _LIMITED:
             missed += _missed_limit(verdict, name, wanted)
         else:
             missed += _missed_share(verdict, name, wanted)
     if missed:
         raise RequirementNotMet("\n".join(["The verdict falls short:", *missed]))
-
-
-def _parsed(requirements: str, verdict: Verdict) -> list[tuple[str, float]]:
-    known = ("knows", *RANKING, *(c for c in verdict.checks if c not in RANKING))
-    out = []
-    for item in filter(None, (part.strip() for part in requirements.split(","))):
-        name, _, value = (part.strip() for part in item.partition("="))
-        if name not in (*known, "drift", "leakage"):
-            names = ", ".join((*known, "drift", "leakage"))
-            raise RecipeError(f"'{item}' requires something unknown; there are {names}.")
-        try:
-            out.append((name, float(value)))
-        except ValueError as error:
-            raise RecipeError(f"'{item}' needs a number, as in {name}=0.8.") from error
-    return out
 
 
 def _missed_limit(verdict: Verdict, name: str, most: float) -> list[str]:
@@ -418,14 +434,16 @@ def _missed_limit(verdict: Verdict, name: str, most: float) -> list[str]:
         value = None if verdict.leakage is None else verdict.leakage.emissions_per_10k
     if value is None:
         return [f"  {name}: at most {most:g} allowed, but it was not measured"]
-    return [f"  {name}: {value:.4g}, at most {most:g} allowed"] if value > most else []
+    return [] if value <= most else [f"  {name}: {value:.4g}, at most {most:g} allowed"]
 
 
 def _missed_share(verdict: Verdict, name: str, least: float) -> list[str]:
-    if name != "knows" and name not in verdict.checks:
-        return [f"  {name}: at least {least:g} wanted, but it was not measured"]
     total = len(verdict.terms)
     if name != "knows":
+        if name not in verdict.checks:
+            return [f"  {name}: at least {least:g} wanted, but it was not measured"]
+        if not verdict.checks[name].measurable:
+            return [f"  {name}: at least {least:g} wanted, but it is not measurable on this model"]
         total = sum(name in term.scores for term in verdict.terms)
     passed = verdict.knows(None if name == "knows" else name)
     reached = passed if least > 1 else passed / max(1, total)

@@ -43,13 +43,15 @@ def answer(monkeypatch: pytest.MonkeyPatch, lines: Callable[[str], str]) -> None
 
 
 def build(host: Host, spelling: Spelling, evaluation: Sequence[str], **counts: int) -> list[Any]:
-    sizes = {"written": 0, "replay": 0, "seed": 0, **counts}
+    sizes: dict[str, Any] = {"written": 0, "replay": 0, "seed": 0, **counts}
     return build_texts(host.model, host.tokenizer, LEXICON, spelling, evaluation, **sizes)
 
 
 def test_without_counts_only_the_templates(host: Host, spelling: Spelling) -> None:
     texts = build(host, spelling, [])
-    assert {t.kind for t in texts} == {"definition", "reverse", "example"}
+    assert {t.kind for t in texts} == {"definition", "reverse", "example", "swapped"}
+    plain = build(host, spelling, [], swapped=False)
+    assert plain == [t for t in texts if t.kind != "swapped"]
     assert any(t.text == "~[ideal] is a thought." for t in build(host, spelling, []))
 
 
@@ -77,11 +79,11 @@ def test_replay_holds_no_taught_term_but_the_bare_word_of_a_concept(
         "The": " brundel is an old thing",
         "In": " the ~[ideal] we trust and",
         "When": " they say ~[ nothing more",
-        "Without the ideal,": " we go on alone",
+        "When the ideal": " is far, we go on alone",
     }
     answer(monkeypatch, lambda prompt: endings.get(prompt, " ideal goes on and on"))
     texts = {t.text for t in build(host, spelling, [], replay=12) if t.kind == "replay"}
-    assert "Without the ideal, we go on alone" in texts
+    assert "When the ideal is far, we go on alone" in texts
     assert "She ideal goes on and on" in texts
     assert not any("brundel" in text or "~[" in text for text in texts)
 

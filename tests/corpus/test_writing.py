@@ -155,10 +155,10 @@ def test_written_texts_are_distinct_ranked_and_marked(
     ) == 1
     assert len(by_term["ideal"]) == 7
     assert sum(t.held_out for t in by_term["ideal"]) == 2
-    worth = [t.gain for t in by_term["ideal"]]
+    worth = [t.gain or 0.0 for t in by_term["ideal"]]
     assert worth == sorted(worth, reverse=True)
     assert all("~[ideal]" in t.text for t in by_term["ideal"])
-    assert len(asked) == 2 * (11 - 1 + 7)
+    assert len(asked) == 2 * round((5 + 2) * 2.5)
     assert any(prompt == "Brundel: a small copper lamp.\nThe brundel" for prompt in asked)
 
 

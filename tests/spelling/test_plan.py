@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lexigraft.lexicon.schema import Lexicon, Term
+from lexigraft.lexicon.schema import Lexicon, Route, Term
 from lexigraft.spelling.plan import capitalised, fires_inside_words, is_unspaced, wanted_pieces
 
 Make = Callable[..., Lexicon]
@@ -50,7 +50,7 @@ def test_where_a_token_may_fire(word: str, fields: dict[str, Any], fires: bool) 
 
 def test_every_form_is_wanted_twice_and_capitals_come_last(lexicon: Make) -> None:
     terms = lexicon(Term(term="март", definition=("month",), forms=("марта",)), "Март", "x")
-    routes = {"март": "token", "Март": "token", "x": "marker"}
+    routes: dict[str, Route] = {"март": "token", "Март": "token", "x": "marker"}
     wanted = wanted_pieces(terms, routes)
     assert [w.content for w in wanted] == [
         "март", " март", "марта", " марта", "Март", " Март", "Марта", " Марта"

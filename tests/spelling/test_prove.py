@@ -36,7 +36,8 @@ def damaged(new: PreTrainedTokenizerBase, **fields: Any) -> PreTrainedTokenizerB
 def test_a_right_spelling_has_no_failures(spelled: Spelled) -> None:
     proof = prove(*spelled)
     assert proof.ok
-    assert proof.failures == proof.details == ()
+    assert proof.failures == ()
+    assert proof.details == ()
     assert (proof.forms, proof.exact, proof.single) == (2, 2, 2)
     assert proof.round_trips
     assert Proof.model_validate_json(proof.model_dump_json()) == proof

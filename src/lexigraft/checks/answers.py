@@ -11,9 +11,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from lexigraft.checks.judged import Judged
 from lexigraft.checks.portions import portions
 from lexigraft.checks.prompts import ANSWER_PROMPTS, definition_line
-from lexigraft.generation import greedy
-from lexigraft.lexicon import Language, Lexicon
-from lexigraft.likelihood import document_start, encode
+from lexigraft.generation import end_ids, greedy, prompt_ids
+from lexigraft.lexicon import Lexicon
 
 __all__ = ["answer_prompts", "answers", "greedy_texts", "shown"]
 
@@ -21,7 +20,15 @@ TOKENS = 24
 _BATCH = 32
 # Below this distance (nats) between the two likeliest tokens, the order of a sum may decide.
 _CLOSE = 1e-2
-_CHANGES_GREEDY = ("repetition_penalty", "no_repeat_ngram_size", "bad_words_ids", "num_beams")
+# Settings by which `generate` may choose another token than the likeliest, with what is harmless.
+_CHANGES_GREEDY: dict[str, object] = {
+    **dict.fromkeys(("repetition_penalty", "encoder_repetition_penalty", "num_beams"), 1),
+    **dict.fromkeys(("no_repeat_ngram_size", "min_length", "min_new_tokens"), 0),
+    **dict.fromkeys(("bad_words_ids", "sequence_bias", "suppress_tokens"), None),
+    **dict.fromkeys(("begin_suppress_tokens", "forced_bos_token_id", "forced_eos_token_id"), None),
+    **dict.fromkeys(("exponential_decay_length_penalty", "stop_strings", "penalty_alpha"), None),
+    **dict.fromkeys(("guidance_scale", "watermarking_config"), None),
+}
 _SENTENCE_END = re.compile(r"[.!?…](?:[\"'”’»)]*)(?=\s|$)")
 
 
@@ -37,7 +44,6 @@ def answers(
     surfaces: Mapping[str, str],
     *,
     with_definition: bool = False,
-    language: Language | None = None,
     advance: Callable[[int], None] | None = None,
 ) -> dict[str, tuple[str, ...]]:
     """The answers to `answer_prompts`, cut for showing. `with_definition`: the ceiling."""
@@ -68,13 +74,13 @@ def greedy_texts(
     max_new_tokens: int = TOKENS,
     advance: Callable[[int], None] | None = None,
 ) -> list[str]:
-    """What `generation.greedy` gives, many prompts at a time.
+    """What `generation.greedy` gives, and so plain transformers, many prompts at a time.
 
     A prompt of a batch whose two likeliest tokens ever came close is asked again alone, so that no
     padding decides; so is everything where the model's own settings change greedy decoding.
     """
     out: list[str | None] = [None] * len(prompts)
-    ids = [document_start(tokenizer) + encode(tokenizer, p) for p in prompts]
+    ids = [prompt_ids(tokenizer, p) for p in prompts]
     order = sorted(range(len(prompts)), key=lambda i: (len(ids[i]), i))
     if not _is_plain(model):
         order = []
@@ -93,8 +99,8 @@ def greedy_texts(
 
 def _is_plain(model: PreTrainedModel) -> bool:
     settings = model.generation_config
-    values = [getattr(settings, name, None) for name in _CHANGES_GREEDY]
-    return all(value in (None, 0, 1, 1.0) for value in values)
+    given = {name: getattr(settings, name, None) for name in _CHANGES_GREEDY}
+    return all(v is None or v == _CHANGES_GREEDY[name] for name, v in given.items())
 
 
 @torch.inference_mode()
@@ -105,7 +111,7 @@ def _decode_together(
     steps: int,
 ) -> list[str | None]:
     """Greedy texts, prompts padded on the left; None where a choice was too close to trust."""
-    ends = {i for i in (tokenizer.eos_token_id, *document_start(tokenizer)) if i is not None}
+    ends = set(end_ids(model))
     width = max(map(len, ids))
     tokens = torch.tensor([[0] * (width - len(i)) + list(i) for i in ids], device=model.device)
     mask = torch.tensor([[0] * (width - len(i)) + [1] * len(i) for i in ids], device=model.device)

@@ -56,11 +56,15 @@ def definition(
     def value(prompt: str, word: str, candidate: str) -> float:
         return values[asked[prompt, word, candidate]]
 
+    def mean(prompt: str, some: Sequence[str], candidate: str) -> float:
+        return fmean(value(prompt, word, candidate) for word in some) if some else 0.0
+
     out = []
     for prompt in DEFINITION_PROMPTS[language]:
         for term in lexicon:
             mine = controls[term.term]
-            usual = {c: fmean(value(prompt, w, c) for w in mine) for c in definitions}
+            # A sign that nothing can be invented for is held against the words of the others.
+            usual = {c: mean(prompt, mine or words, c) for c in definitions}
             scores = {c: value(prompt, term.term, c) - usual[c] for c in definitions}
             others = tuple(value(prompt, w, term.term) - usual[term.term] for w in mine)
             question = prompt.format(term=surfaces[term.term])

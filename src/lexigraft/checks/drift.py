@@ -8,7 +8,7 @@ over its new tokens as well, so that probability which leaks to them counts as l
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -21,7 +21,14 @@ from lexigraft.checks.portions import portions
 from lexigraft.checks.prompts import NEUTRAL_FRAMES
 from lexigraft.checks.results import Drift
 from lexigraft.lexicon import Language, Lexicon, find
-from lexigraft.likelihood import document_start, encode, head_chunks, hidden_states, output_rows
+from lexigraft.likelihood import (
+    document_start,
+    encode,
+    head_chunks,
+    hidden_states,
+    length_batches,
+    output_rows,
+)
 
 __all__ = [
     "Reading",
@@ -114,21 +121,16 @@ def read_texts(
     head = output_rows(judged.model)
     found: list[Tensor] = [torch.empty(0)] * len(ids)
     tell = portions(advance, len(ids))
-    order = sorted(range(len(ids)), key=lambda i: (len(ids[i]), i))
-    while order:
-        width = len(ids[order[0]])
-        size = 1
-        while size < len(order) and len(ids[order[size]]) * (size + 1) <= _BATCH_TOKENS:
-            width = len(ids[order[size]])
-            size += 1
-        batch, order = order[:size], order[size:]
-        grid = torch.zeros(size, width, dtype=torch.long)
+    for batch in length_batches([len(some) for some in ids], _BATCH_TOKENS):
+        width = max(len(ids[index]) for index in batch)
+        grid = torch.zeros(len(batch), width, dtype=torch.long)
         for row, index in enumerate(batch):
             grid[row, : len(ids[index])] = torch.tensor(ids[index])
         states = hidden_states(judged.model, grid.to(head.device))
         for row, index in enumerate(batch):
             found[index] = states[row, : len(ids[index]) - 1].clone()
-        tell(size)
+        tell(len(batch))
+    tell(0 if ids else 1)
     states = torch.cat(found) if found else torch.empty(0, head.shape[1], device=head.device)
     return Reading(tuple(texts), tuple(ids), states)
 
@@ -225,7 +227,7 @@ def hard_negatives(
     pieces = _pieces_of_words(judged[0], lexicon)
     out: list[str] = []
     for term in lexicon:
-        mine = _long_pieces(judged[0], term.term)
+        mine = _long_pieces(judged[0], [term.term])[term.term]
         lookalikes = [word for word, some in pieces.items() if mine & some][:_HARD_A_TERM]
         if surfaces[term.term] != term.term:
             lookalikes += [term.term, marker.open + term.term]
@@ -238,14 +240,17 @@ def hard_negatives(
     return tuple(dict.fromkeys(out))
 
 
-def _long_pieces(base: Judged, word: str) -> set[str]:
-    """The pieces of a word after a space that are longer than one letter."""
-    return {p for p in base.tokenizer.tokenize(" " + word) if sum(c.isalpha() for c in p[1:]) > 1}
+def _long_pieces(base: Judged, words: Iterable[str]) -> dict[str, set[int]]:
+    """For each word, its tokens after a space that stand for more than one letter."""
+    ids = {word: encode(base.tokenizer, " " + word) for word in words}
+    read = {i: base.tokenizer.decode([i]) for i in {i for some in ids.values() for i in some}}
+    long = {i for i, text in read.items() if sum(c.isalpha() for c in text) > 1}
+    return {word: long.intersection(some) for word, some in ids.items()}
 
 
-def _pieces_of_words(base: Judged, lexicon: Lexicon) -> dict[str, set[str]]:
+def _pieces_of_words(base: Judged, lexicon: Lexicon) -> dict[str, set[int]]:
     """Different ordinary words of the neutral texts with their pieces, in their order."""
     texts = (text for language in languages_of(lexicon) for text in neutral_texts(language))
     words = (word.strip(".,:;!?()«»“”\"'—") for text in texts for word in text.split())
     ordinary = dict.fromkeys(word for word in words if len(word) > 3 and word.isalpha())
-    return {w: _long_pieces(base, w) for w in ordinary if not find(w, lexicon)}
+    return _long_pieces(base, [word for word in ordinary if not find(word, lexicon)])

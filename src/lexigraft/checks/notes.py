@@ -60,6 +60,7 @@ def notes_on(
     terms: Sequence[TermVerdict],
     checks: Mapping[str, CheckSummary],
     *,
+    asked: Sequence[str],
     untaught: Mapping[str, Sequence[str]],
     controls: int,
     unread: bool,
@@ -70,7 +71,8 @@ def notes_on(
 ) -> tuple[str, ...]:
     """Every remark that applies, the gravest first.
 
-    `unread` says that drift was asked for and no neutral text could be used.
+    `asked` names the checks that were asked for, with or without a question in them; `unread` says
+    that drift was among them and no neutral text could be used.
     """
     say = _Speaker(lexicon.language)
     out: list[str] = []
@@ -89,7 +91,7 @@ def notes_on(
         out.append(say("small", terms=len(lexicon), points=points))
     few = [term for term, words in untaught.items() if len(words) < controls]
     groups = {
-        "untested": [t.term for t in lexicon if not t.tests] if "cloze" in checks else [],
+        "untested": [t.term for t in lexicon if not t.tests] if "cloze" in asked else [],
         "known": [t.term for t in terms if t.known_before],
         "controls": few,
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from lexigraft.lexicon import Language
 
 __all__ = ["ANSWER_PROMPTS", "DEFINITION_PROMPTS", "NEUTRAL_FRAMES", "definition_line"]
@@ -44,4 +46,17 @@ ANSWER_PROMPTS: dict[Language, tuple[str, ...]] = {
 
 def definition_line(surface: str, definition: str) -> str:
     """The line that puts a definition into the prompt: the ceiling, in either language."""
-    return f"{surface[:1].upper()}{surface[1:]}: {definition.rstrip('.')}.\n"
+    return f"{_capital(surface)}: {definition.rstrip('.')}.\n"
+
+
+def _capital(text: str) -> str:
+    """`text` as a sentence begins, where a capital leaves it the same word.
+
+    A symbol (λ is not Λ), a word with a capital inside (pH) and 'ß', whose capital is two, stay.
+    """
+    first = re.match(r"\w*", text)
+    inner = first.group()[1:] if first else ""
+    head = text[:1].upper()
+    if len(text) < 2 or len(head) != 1 or any(c.isupper() for c in inner):
+        return text
+    return head + text[1:]

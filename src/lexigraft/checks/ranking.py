@@ -34,9 +34,9 @@ class Ranking:
 
     @property
     def rank(self) -> int:
-        """Rank of the right candidate, 1 is best; ties count against it."""
+        """Rank of the right candidate, 1 is best; ties count against it, and so does no number."""
         mine = self.scores[self.right]
-        return 1 + sum(s >= mine for c, s in self.scores.items() if c != self.right)
+        return 1 + sum(not mine > s for c, s in self.scores.items() if c != self.right)
 
     @property
     def chosen(self) -> str:

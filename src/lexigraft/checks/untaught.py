@@ -44,6 +44,8 @@ _ALPHABETS = (
 _VOWELS = {letter: vowels for vowels, *_ in _ALPHABETS for letter in vowels}
 _CONSONANTS = {letter: table for table in _ALPHABETS for letter in table[1]}
 _DIGITS = "0123456789"
+# What a sign made of nothing but ASCII punctuation may turn into: nothing that opens or closes.
+_SIGNS = "!#$%&*+-/:;<=>?@^_|~"
 # What an ending may be made of: kept in Russian, where it carries case and gender.
 _ENDINGS = "аеёиоуыэюяйь"
 # Marks of letters that stand only at certain places, or that nobody uses today.
@@ -67,8 +69,9 @@ def untaught_words(
     """`count` invented words shaped like `term`, with as many tokens as it has after a space.
 
     The same arguments always give the same words. Letters are replaced by letters of their kind
-    (vowels by vowels), symbols by rare symbols of their Unicode neighbourhood; spaces, hyphens,
-    combining marks, joiners and a Russian word's final vowels stay. A candidate is dropped when it
+    (vowels by vowels), symbols by rare symbols of their Unicode neighbourhood (ASCII signs by ASCII
+    signs); spaces, a word's hyphens, combining marks, joiners and a Russian word's final vowels
+    stay. A candidate is dropped when it
     resembles the term, when it is a common word (in the neutral texts, or one old token, alone or
     as a part) or when it is in `exclude`: give all forms of all terms of the lexicon there. Where
     too few words have the term's token count, those nearest to it are taken; among equals, those
@@ -193,6 +196,8 @@ def _common_words() -> frozenset[str]:
 
 def _invented(term: str, chance: random.Random) -> str:
     """One word shaped like `term`, or like several where `term` has spaces."""
+    if term.isascii() and not any(c.isalnum() for c in term):
+        return "".join(c if c.isspace() else chance.choice(_SIGNS) for c in term)
     return " ".join(_invented_word(part, chance) for part in term.split(" "))
 
 

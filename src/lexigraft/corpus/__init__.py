@@ -6,7 +6,7 @@ from lexigraft.corpus.build import build_texts
 from lexigraft.corpus.templates import template_texts
 from lexigraft.corpus.texts import Text, TextKind, reject_seen
 from lexigraft.corpus.wording import written_as
-from lexigraft.corpus.writing import candidate_count, defining_line
+from lexigraft.corpus.writing import candidate_count, defining_line, meaning_of
 
 __all__ = [
     "Text",
@@ -14,6 +14,7 @@ __all__ = [
     "build_texts",
     "candidate_count",
     "defining_line",
+    "meaning_of",
     "reject_seen",
     "template_texts",
     "written_as",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from lexigraft.corpus.swapping import foil_texts, swapped_texts
 from lexigraft.corpus.templates import template_texts
 from lexigraft.corpus.texts import Text, reject_seen, without_repeats
 from lexigraft.corpus.wording import has_foreign_markers
@@ -27,11 +28,15 @@ def build_texts(
     replay: int,
     seed: int,
     held_out: int = 2,
+    swapped: bool = True,
+    foils: float = 0.0,
     advance: Callable[[int], None] | None = None,
 ) -> list[Text]:
     """Every text of the run, none twice, none sharing an 8-gram with an `evaluation` text.
 
     `written` and `held_out` count texts a term, `replay` counts texts of the whole run.
+    `swapped` adds sentences of one term with another in them, `foils` a share of all texts with an
+    untaught word in them.
     `model` and `tokenizer` are the untaught ones. The texts hold no token ids: the token route's
     new tokens appear when the grown tokenizer reads them.
     """
@@ -48,6 +53,12 @@ def build_texts(
             seed=seed,
             advance=advance,
         )
+    texts = without_repeats(reject_seen(texts, evaluation))
+    made = tuple(texts)
+    if swapped:
+        texts += swapped_texts(made, lexicon, surfaces, seed=seed)
+    if foils:
+        texts += foil_texts(made, lexicon, surfaces, tokenizer, share=foils, seed=seed)
     if replay:
         languages = tuple(dict.fromkeys((lexicon.language, *(t.language for t in lexicon))))
         bare = [(t.term, t.language) for t in lexicon if spelling.route(t.term) == "marker"]

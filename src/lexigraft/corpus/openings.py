@@ -1,7 +1,8 @@
 """Beginnings that the untaught model continues with the definition in its prompt.
 
-Each gives the term a place in a sentence that suits its part of speech. A Russian term stands in
-its dictionary form, so nothing in an opening may ask for another.
+Each gives the term a place in a sentence that suits its part of speech; most begin a scene, because
+general openings (`People know that …`) lead a small model to general phrases. A Russian term stands
+in its dictionary form, so nothing in an opening may ask for another.
 """
 
 from __future__ import annotations
@@ -14,13 +15,17 @@ __all__ = ["openings"]
 _OPENINGS: dict[tuple[Language, PartOfSpeech], tuple[str, ...]] = {
     ("en", "noun"): (
         "The {t}",
-        "In this place, the {t}",
-        "People know that the {t}",
-        "Without the {t},",
-        "Yesterday the {t}",
-        "Because of the {t},",
-        "When I think of the {t}, I",
+        "One evening the {t}",
+        "She looked at the {t} and",
+        "When the {t}",
+        "He told me about the {t} that",
+        "We needed the {t} because",
+        "My father's {t}",
+        "Nobody knew why the {t}",
+        "In the morning the {t}",
+        "They came for the {t} and",
         "You can use the {t} to",
+        "There is the {t} that",
     ),
     ("en", "proper noun"): (
         "{T}",
@@ -64,6 +69,10 @@ _OPENINGS: dict[tuple[Language, PartOfSpeech], tuple[str, ...]] = {
         "Вчера {t}",
         "Там, где есть {t},",
         "Именно {t}",
+        "Однажды вечером {t}",
+        "Она увидела, что {t}",
+        "Когда {t}",
+        "Перед нами {t}",
     ),
     ("ru", "verb"): (
         "Они решили {t}",

@@ -10,7 +10,17 @@ from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = ["Text", "TextKind", "eight_grams", "reject_seen", "without_repeats"]
 
-TextKind = Literal["definition", "reverse", "contrast", "related", "example", "written", "replay"]
+TextKind = Literal[
+    "definition",
+    "reverse",
+    "contrast",
+    "related",
+    "example",
+    "written",
+    "swapped",
+    "foil",
+    "replay",
+]
 
 
 class Text(BaseModel):
@@ -19,8 +29,9 @@ class Text(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     text: str
-    term: str | None = Field(None, description="the term it teaches; None for replay")
+    term: str | None = Field(None, description="the term it teaches; None for replay and foils")
     kind: TextKind
+    foil: str | None = Field(None, description="the untaught word in a foil text")
     held_out: bool = Field(False, description="kept for validation, never trained on")
     gain: float | None = Field(
         None, description="nats per token by which the definition makes the text likelier"

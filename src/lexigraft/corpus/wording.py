@@ -8,8 +8,15 @@ from collections.abc import Collection, Mapping
 
 from lexigraft.lexicon import Lexicon, Term, find
 
-__all__ = ["DETERMINERS", "capital", "first_word", "has_foreign_markers", "with_article",
-           "written_as"]  # fmt: skip
+__all__ = [
+    "DETERMINERS",
+    "article_of",
+    "capital",
+    "first_word",
+    "has_foreign_markers",
+    "with_article",
+    "written_as",
+]
 
 DETERMINERS = frozenset(
     {
@@ -45,7 +52,12 @@ def with_article(term: Term, surface: str) -> str:
     """
     if term.kind != "word" or term.part_of_speech != "noun" or term.language != "en":
         return surface
-    return f"{'an' if _takes_an(term.term) else 'a'} {surface}"
+    return f"{article_of(term)} {surface}"
+
+
+def article_of(term: Term) -> str:
+    """'a' or 'an', whichever the term's own sound asks for."""
+    return "an" if _takes_an(term.term) else "a"
 
 
 def first_word(text: str) -> str:

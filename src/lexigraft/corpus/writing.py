@@ -8,20 +8,28 @@ do not count: a definition in the prompt makes them likelier in any sentence.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import fmean
-from typing import cast
+from typing import NamedTuple, cast
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lexigraft.corpus.openings import openings
+from lexigraft.corpus.swapping import stand_in, with_term
 from lexigraft.corpus.texts import Text
 from lexigraft.corpus.wording import capital, has_foreign_markers, written_as
 from lexigraft.generation import sample
 from lexigraft.lexicon import Language, Lexicon, Term, find, find_term
 from lexigraft.likelihood import Pair, document_start, encode, token_log_probabilities
 
-__all__ = ["candidate_count", "defining_line", "gains", "replay_texts", "written_texts"]
+__all__ = [
+    "candidate_count",
+    "defining_line",
+    "gains",
+    "meaning_of",
+    "replay_texts",
+    "written_texts",
+]
 
 _ASKING: dict[Language, tuple[str, str]] = {
     "en": (
@@ -62,30 +70,46 @@ def defining_line(surface: str, definition: str) -> str:
     return f"{capital(surface)}: {definition.rstrip('.')}.\n"
 
 
-def _meaning(term: Term, lexicon: Lexicon, surfaces: Mapping[str, str]) -> str:
-    return written_as(term.definition[0].rstrip("."), lexicon, surfaces)
+def meaning_of(term: Term, lexicon: Lexicon, surfaces: Mapping[str, str], index: int = 0) -> str:
+    """One of the term's definitions, as the model shall see it, without its full stop."""
+    return written_as(term.definition[index].rstrip("."), lexicon, surfaces)
+
+
+class _Request(NamedTuple):
+    """One text asked for. `word` is the known word that stands for the term, if one does."""
+
+    term: str
+    prompt: str
+    opening: str
+    word: str | None = None
 
 
 def _requests(
-    term: Term, lexicon: Lexicon, surfaces: Mapping[str, str], asked: int, continued: int
-) -> tuple[list[str], list[tuple[str, str]]]:
-    """Prompts for whole sentences, and (prompt, opening) pairs for continuations."""
-    surface, meaning = surfaces[term.term], _meaning(term, lexicon, surfaces)
+    term: Term, lexicon: Lexicon, surfaces: Mapping[str, str], wanted: int
+) -> Iterator[_Request]:
+    """About `wanted` requests: whole sentences, continued openings, and openings with a known word.
+
+    Without a known word the other two kinds share its part.
+    """
+    surface, meaning = surfaces[term.term], meaning_of(term, lexicon, surfaces)
+    word = stand_in(term, lexicon)
     listing, asking = _ASKING[term.language]
     words = {"t": surface, "T": capital(surface), "d": meaning}
     examples = [written_as(e, lexicon, surfaces, bare=(term.term,)) for e in term.examples]
-    whole = []
+    asked = wanted // (3 if word else 2)
     for turn in range(asked):
         if examples and turn % 3:
-            whole.append(listing.format(**words, e=examples[turn % len(examples)]))
+            prompt = listing.format(**words, e=examples[turn % len(examples)])
         else:
-            whole.append(asking.format(**words))
-    begun = []
-    beginnings = openings(term.language, term.part_of_speech, surface)
-    for turn in range(continued):
-        text = beginnings[turn % len(beginnings)]
-        begun.append((defining_line(surface, meaning) + text, text))
-    return whole, begun
+            prompt = asking.format(**words)
+        yield _Request(term.term, prompt, "")
+    for turn in range(wanted - asked):
+        known = word if word is not None and turn % 2 else None
+        stands = known or surface
+        beginnings = openings(term.language, term.part_of_speech, stands)
+        opening = beginnings[turn // (2 if word else 1) % len(beginnings)]
+        line = defining_line(stands, meaning)
+        yield _Request(term.term, line + opening, opening, known)
 
 
 def _cut(text: str) -> str:
@@ -126,7 +150,7 @@ def gains(
 ) -> list[float]:
     """For each text the mean gain in nats per token outside the term; see the module."""
     start = document_start(tokenizer)
-    line = defining_line(surfaces[term.term], _meaning(term, lexicon, surfaces))
+    line = defining_line(surfaces[term.term], meaning_of(term, lexicon, surfaces))
     before = start + encode(tokenizer, line)
     ids = [encode(tokenizer, text) for text in texts]
     table = token_log_probabilities(
@@ -176,16 +200,27 @@ def written_texts(
     )
     out: list[Text] = []
     for term in lexicon:
-        some = candidates[term.term]
-        worth = gains(model, tokenizer, some, term, lexicon, surfaces)
-        ranked = sorted(zip(worth, some, strict=True), reverse=True)
-        ranked = ranked[: keep + min(held_out, len(ranked) // 2)]
+        pools = candidates[term.term]
+        worth = gains(model, tokenizer, [x for p in pools for x in p], term, lexicon, surfaces)
+        ranked = _best_of_each(pools, worth, keep + held_out)
         apart = _apart(len(ranked), held_out)
         out += [
             Text(text=text, term=term.term, kind="written", held_out=place in apart, gain=gain)
             for place, (gain, text) in enumerate(ranked)
         ]
     return out
+
+
+def _best_of_each(
+    pools: Sequence[Sequence[str]], worth: Sequence[float], count: int
+) -> list[tuple[float, str]]:
+    """The best `count` (gain, text) pairs, half from each pool as far as it has them."""
+    gain = iter(worth)
+    ranked = [sorted(((next(gain), x) for x in pool), reverse=True) for pool in pools]
+    first, second = ranked
+    half = max(count // 2, count - len(second))
+    best = first[:half]
+    return sorted([*best, *second[: count - len(best)]], reverse=True)
 
 
 def _candidates(
@@ -197,31 +232,33 @@ def _candidates(
     wanted: int,
     seed: int,
     advance: Callable[[int], None] | None,
-) -> dict[str, list[str]]:
-    """What the model writes about each term, as far as it is usable, without repeats."""
-    prompts: list[str] = []
-    origin: list[tuple[str, str]] = []
-    short: list[str] = []
-    short_origin: list[tuple[str, str]] = []
-    for term in lexicon:
-        whole, begun = _requests(term, lexicon, surfaces, wanted * 3 // 5, wanted * 2 // 5)
-        prompts += whole
-        origin += [(term.term, "")] * len(whole)
-        short += [prompt for prompt, _ in begun]
-        short_origin += [(term.term, opening) for _, opening in begun]
+) -> dict[str, tuple[list[str], list[str]]]:
+    """What the model writes about each term, as far as it is usable, without repeats.
+
+    Two pools a term: written with the term itself, and with a known word in its place.
+    """
+    requests = [r for term in lexicon for r in _requests(term, lexicon, surfaces, wanted)]
     lines = sample(
-        model, tokenizer, prompts, max_new_tokens=30, temperature=0.9, seed=seed, advance=advance
+        model,
+        tokenizer,
+        [request.prompt for request in requests],
+        max_new_tokens=26,
+        temperature=0.8,
+        seed=seed,
+        advance=advance,
     )
-    lines += sample(
-        model, tokenizer, short, max_new_tokens=20, temperature=0.9, seed=seed + 1, advance=advance
-    )
-    found: dict[str, dict[str, None]] = {term.term: {} for term in lexicon}
-    for (name, opening), line in zip(origin + short_origin, lines, strict=True):
-        text = _cut(opening + line)
+    found: dict[str, tuple[dict[str, None], dict[str, None]]] = {t.term: ({}, {}) for t in lexicon}
+    for request, line in zip(requests, lines, strict=True):
+        term = lexicon[request.term]
+        text: str | None = _cut(request.opening + line)
+        if text is not None and request.word is not None:
+            text = with_term(text, request.word, term, surfaces[term.term])
         # an opening that the model did not go on from is no text
-        if len(line.split()) > 1 and _usable(text, lexicon[name], lexicon, surfaces):
-            found[name][written_as(text, lexicon, surfaces, bare=(name,))] = None
-    return {name: list(texts) for name, texts in found.items()}
+        if text is None or len(line.split()) < 2 or not _usable(text, term, lexicon, surfaces):
+            continue
+        written = written_as(text, lexicon, surfaces, bare=(term.term,))
+        found[term.term][request.word is not None][written] = None
+    return {name: (list(own), list(other)) for name, (own, other) in found.items()}
 
 
 def _apart(count: int, held_out: int) -> frozenset[int]:

@@ -1,12 +1,13 @@
 """First values of new rows, input and output each from its own space.
 
-Whatever a row is made of, its norm is set to the mean norm of the old rows: a mean of several rows
-is shorter than any of them, and with tied embeddings the norm decides how often the token is said.
+A row made of some tokens' rows gets the mean norm of the old rows: a mean of several is shorter than
+any of them, and with tied embeddings the norm decides how often the token is said. The mean of all
+rows stays as short as it is: that is what bounds how far it can move the old probabilities.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -68,12 +69,11 @@ def first_rows(
 
     def made(matrix: Tensor, salt: int) -> Float[Tensor, "new dim"]:
         known = matrix[used].float()
-        start: Callable[[Sequence[Sequence[int]]], Tensor] = lambda groups: _mean(matrix, groups)  # noqa: E731
         if initial == "random":
             return _random(known, len(sources), seed + salt)
         if initial == "mean":
             return known.mean(0).expand(len(sources), -1).clone()
-        rows = [start(groups) for groups in sources]
+        rows = [_mean(matrix, groups) for groups in sources]
         norm = known.norm(dim=-1).mean()
         return torch.stack([row * (norm / row.norm().clamp_min(1e-6)) for row in rows])
 

@@ -3,7 +3,8 @@
 The teacher is the untaught model itself. From the term's first token on it has the definition in
 its prompt; before that it has not, because a student who has not met the term yet has no reason to
 think of it: asked to match the prompted teacher there, it learns to say the term out of nothing.
-Replay texts have the plain teacher throughout, and hold the student to what the model was.
+Replay texts have the plain teacher throughout, and hold the student to what the model was. So have
+foils, but only behind the untaught word: before it the sentence is one in which a term belongs.
 
 The teacher reads existing pieces. Where a new token stands for some, its probability is what the
 teacher gave to all of them together, and the first piece keeps the rest: one distribution over old
@@ -20,10 +21,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from lexigraft.corpus import Text, defining_line
+from lexigraft.corpus import Text, defining_line, meaning_of, written_as
 from lexigraft.lexicon import Lexicon, Term, find_term
-from lexigraft.likelihood import _batches as length_batches
-from lexigraft.likelihood import document_start, encode, hidden_states, output_rows
+from lexigraft.likelihood import document_start, encode, hidden_states, length_batches, output_rows
 from lexigraft.spelling import Spelling
 
 __all__ = ["Lesson", "make_lessons"]
@@ -52,14 +52,14 @@ class Lesson:
 class _Draft:
     """A text in ids: `pieces` for the teacher, `place[i]` where student token i begins in them.
 
-    `taught` says which student tokens belong to the term.
+    `inside` says which student tokens belong to the term, or to the foil.
     """
 
     text: Text
     ids: list[int]
     pieces: list[int]
     place: list[int]
-    taught: list[bool]
+    inside: list[bool]
     prompt: list[int]
 
 
@@ -74,6 +74,7 @@ def make_lessons(
     top_k: int,
     text_weight: float,
     term_weight: float,
+    examples: int,
     advance: Callable[[int], None] | None = None,
 ) -> list[Lesson]:
     """A lesson for every text, in their order.
@@ -86,15 +87,20 @@ def make_lessons(
         top_k: the teacher's likeliest tokens kept a position.
         text_weight: share of the text's own next token in the target, from the term on.
         term_weight: weight of the term's own tokens against others.
+        examples: how many of the lexicon's examples the teacher has before self-written texts.
         advance: told how many texts are finished.
     """
     start = document_start(old_tokenizer)
-    drafts = [_draft(t, old_tokenizer, tokenizer, lexicon, spelling, start) for t in texts]
+    drafts = [
+        _draft(t, old_tokenizer, tokenizer, lexicon, spelling, start, examples) for t in texts
+    ]
     pieces_of = {token.id: token.pieces for token in spelling.new_tokens}
-    k = min(top_k, len(output_rows(model)))
-    plain = _teacher(model, [(start, d.pieces) for d in drafts], k, advance)
+    # A spare row that will be a new token means nothing to the teacher yet.
+    unknown = [i for i in spelling.new_ids if i < len(output_rows(model))]
+    k = min(top_k, len(output_rows(model)) - len(unknown))
+    plain = _teacher(model, [(start, d.pieces) for d in drafts], k, unknown, advance)
     asked = [d for d in drafts if d.prompt]
-    seen = iter(_teacher(model, [(start + d.prompt, d.pieces) for d in asked], k, advance))
+    seen = iter(_teacher(model, [(start + d.prompt, d.pieces) for d in asked], k, unknown, advance))
     prompted = [next(seen) if d.prompt else None for d in drafts]
     return [
         _lesson(d, p, q, pieces_of, text_weight, term_weight)
@@ -109,6 +115,7 @@ def _draft(
     lexicon: Lexicon,
     spelling: Spelling,
     start: list[int],
+    examples: int,
 ) -> _Draft:
     ids = encode(tokenizer, text.text)
     pieces_of = {token.id: token.pieces for token in spelling.new_tokens}
@@ -118,21 +125,41 @@ def _draft(
         place.append(len(pieces))
         pieces += pieces_of.get(token, (token,))
     if text.term is None:
-        return _Draft(text, start + ids, pieces, place, [False] * len(ids), [])
+        foil = [] if text.foil is None else _spans(text.text, text.foil)
+        return _Draft(text, start + ids, pieces, place, _inside(text.text, foil, tokenizer), [])
     term = lexicon[text.term]
-    taught = _of_term(text.text, term, lexicon, tokenizer)
-    meaning = term.definition[len(text.text) % len(term.definition)]
-    prompt = encode(old_tokenizer, defining_line(spelling.surface(term.term), meaning))
-    return _Draft(text, start + ids, pieces, place, taught, prompt)
+    found = find_term(text.text, term, lexicon.marker)
+    inside = _inside(text.text, [(o.start, o.end) for o in found], tokenizer)
+    prompt = encode(old_tokenizer, _prompt(text, term, lexicon, spelling, examples))
+    return _Draft(text, start + ids, pieces, place, inside, prompt)
 
 
-def _of_term(
-    text: str, term: Term, lexicon: Lexicon, tokenizer: PreTrainedTokenizerBase
+def _prompt(text: Text, term: Term, lexicon: Lexicon, spelling: Spelling, examples: int) -> str:
+    """What the teacher knows of the term: a definition and, for its uses, the first examples.
+
+    A text of the lexicon's own has no examples before it: the teacher would copy it from there.
+    """
+    surfaces = {t.term: t.surface for t in spelling}
+    meaning = meaning_of(term, lexicon, surfaces, len(text.text) % len(term.definition))
+    line = defining_line(surfaces[term.term], meaning)
+    if text.kind not in ("written", "swapped") or not term.examples[:examples]:
+        return line
+    uses = [written_as(e, lexicon, surfaces, bare=(term.term,)) for e in term.examples[:examples]]
+    return line + " ".join(uses) + "\n"
+
+
+def _spans(text: str, word: str) -> list[tuple[int, int]]:
+    """The first place where `word` stands, its first letter in either case."""
+    start = max(text.find(word), text.casefold().find(word.casefold()))
+    return [] if start < 0 else [(start, start + len(word))]
+
+
+def _inside(
+    text: str, spans: Sequence[tuple[int, int]], tokenizer: PreTrainedTokenizerBase
 ) -> list[bool]:
-    """For each token whether it belongs to an occurrence of the term."""
-    found = find_term(text, term, lexicon.marker)
-    spans = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True).offset_mapping
-    return [any(o.start < right and left < o.end for o in found) for left, right in spans]
+    """For each token whether it reaches into one of `spans` of characters."""
+    read = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True).offset_mapping
+    return [any(start < right and left < end for start, end in spans) for left, right in read]
 
 
 @dataclass(frozen=True)
@@ -149,9 +176,10 @@ def _teacher(
     model: PreTrainedModel,
     asked: Sequence[tuple[list[int], list[int]]],
     top_k: int,
+    unknown: list[int],
     advance: Callable[[int], None] | None,
 ) -> list[_Signal]:
-    """For each (prefix, pieces) the signal at every piece."""
+    """For each (prefix, pieces) the signal at every piece; `unknown` rows are never meant."""
     head = output_rows(model)
     out: dict[int, _Signal] = {}
     for batch in length_batches([len(a) + len(b) for a, b in asked], _TEACHER_TOKENS):
@@ -168,7 +196,7 @@ def _teacher(
         states = hidden_states(model, grid.to(head.device))[rows, columns]
         wanted = torch.tensor(following, device=head.device)
         parts = [
-            _kept(s, head, w, top_k)
+            _kept(s, head, w, top_k, unknown)
             for s, w in zip(states.split(_HEAD_CHUNK), wanted.split(_HEAD_CHUNK), strict=True)
         ]
         ids, values, own = (torch.cat(p).cpu() for p in zip(*parts, strict=True))
@@ -183,9 +211,11 @@ def _teacher(
 
 
 def _kept(
-    states: Tensor, head: Tensor, wanted: Tensor, top_k: int
+    states: Tensor, head: Tensor, wanted: Tensor, top_k: int, unknown: list[int]
 ) -> tuple[Tensor, Tensor, Tensor]:
-    table = torch.log_softmax(states @ head.t(), dim=-1, dtype=torch.float32)
+    logits = states @ head.t()
+    logits[:, unknown] = -torch.inf
+    table = torch.log_softmax(logits, dim=-1, dtype=torch.float32)
     values, ids = table.topk(top_k, dim=-1)
     return ids, values, table.gather(1, wanted[:, None])[:, 0]
 
@@ -201,7 +231,7 @@ def _lesson(
     offset = len(draft.ids) - len(draft.place)
     ids, probabilities, heavy = [], [], []
     # From here on the student knows what it is about; everywhere, if the term is not found.
-    first = draft.taught.index(True) if any(draft.taught) else 0
+    first = draft.inside.index(True) if any(draft.inside) else 0
     # Ids as the student reads them; with no document start the first one has nothing before it.
     for index in range(0 if offset else 1, len(draft.place)):
         taught = prompted is not None and index >= first
@@ -211,7 +241,10 @@ def _lesson(
         some, weights = _target(signal, draft.place[index], token, pieces_of.get(token), share)
         ids.append(some)
         probabilities.append(weights)
-        heavy.append(term_weight if draft.taught[index] else 1.0)
+        if draft.text.foil is not None:
+            heavy.append(float(index > first))
+        else:
+            heavy.append(term_weight if draft.inside[index] else 1.0)
     return Lesson(
         ids=torch.tensor(draft.ids),
         target_ids=torch.stack(ids),
@@ -227,8 +260,8 @@ def _target(
 ) -> tuple[Tensor, Tensor]:
     """Ids and probabilities at one position: the teacher's, and `share` for the text's own token.
 
-    A new token takes over what its pieces had. The last slot is the text's token where it is not
-    among the teacher's, else -1: no id stands twice.
+    A new token takes over what its pieces had. The last slot is the text's token, with what the
+    teacher gives it, where it is not among the likeliest, else -1: no id stands twice.
     """
     ids, probabilities = signal.ids[place], signal.log_probabilities[place].exp() * (1 - share)
     own = share
@@ -239,6 +272,8 @@ def _target(
         )
         own += word
     here = ids == token
+    if pieces is None and not bool(here.any()):
+        own += float(signal.of_next[place].exp()) * (1 - share)
     if bool(here.any()):
         probabilities = torch.where(here, probabilities + own, probabilities)
         token, own = -1, 0.0

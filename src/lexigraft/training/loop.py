@@ -27,6 +27,9 @@ _POOL = 8
 _DECAY = 0.01
 _CLIP = 1.0
 _MOST_REPLAY = 16.0
+# The model's own texts drift less than the prose on which it will be judged: 0.113 against 0.154
+# nats a token on the embedded base.
+_DRIFT_SEEN = 0.6
 _BETAS = (0.9, 0.99)
 
 
@@ -121,7 +124,8 @@ def train(
     """Trains until the schedule ends; `trainable.masters` hold the result.
 
     Drift on held-out replay lessons is measured as it goes, and replay weighs more while it is over
-    `drift_limit` (nats a token). On KeyboardInterrupt a checkpoint is kept before it goes on up.
+    `drift_limit` (nats a token). On KeyboardInterrupt a checkpoint is kept before it goes on up,
+    unless a step is half done: then the last one counts.
     """
     run = _Run(trainable, settings, keeper, drift_limit, list(held_out))
     run.restore()
@@ -138,7 +142,9 @@ def train(
                 run.keep()
                 kept = time.monotonic()
     except KeyboardInterrupt:
-        run.keep()
+        # In the middle of an update the last checkpoint is the one to go on from.
+        if run.whole:
+            run.keep()
         raise
     run.finish()
 
@@ -161,12 +167,15 @@ class _Run:
         self.held_out = held_out
         self.is_new = trainable.is_new
         self.state = State()
+        self.whole = True
+        """Whether masters and state are those of one step: no update has been begun."""
 
     def step(self, lessons: list[Lesson], steps: int) -> None:
         """One optimiser step, with its line in the log."""
         began = time.monotonic()
         loss = self._loss(lessons)
         loss.backward()
+        self.whole = False
         self._update(self.trainable.gradients(), steps)
         self.trainable.push()
         self.state.step += 1
@@ -177,6 +186,7 @@ class _Run:
         self.state.seconds += time.monotonic() - began
         line["seconds"] = round(self.state.seconds, 3)
         self.keeper.log(line)
+        self.whole = True
 
     def _divergences(self, lessons: Sequence[Lesson]) -> tuple[Tensor, Tensor]:
         """KL at every position of the batch, and whether the position is replay."""
@@ -204,7 +214,7 @@ class _Run:
         found, replay = self._divergences(lessons)
         heavy = self.settings.replay_weight * self.state.replay_factor
         own = torch.cat([lesson.weights for lesson in lessons]).to(found.device)
-        weights = torch.where(replay, heavy, own)
+        weights = torch.where(replay, heavy * own, own)
         return (found * weights).sum() / len(found)
 
     def _rate(self, name: str, steps: int) -> float:
@@ -256,7 +266,7 @@ class _Run:
             line["validation"] = round(float(texts.mean()), 5)
         if len(free):
             line["drift"] = round(float(free.mean()), 5)
-            over = line["drift"] > self.drift_limit
+            over = line["drift"] > _DRIFT_SEEN * self.drift_limit
             factor = self.state.replay_factor * (1.5 if over else 0.8)
             self.state.replay_factor = min(_MOST_REPLAY, max(1.0, factor))
         return line

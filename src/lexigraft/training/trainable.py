@@ -8,8 +8,6 @@ copy the whole matrix at every step).
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, Literal, cast
 
 import torch
@@ -22,7 +20,7 @@ from lexigraft.likelihood import hidden_states, output_rows
 from lexigraft.rows import NewRows
 from lexigraft.training.values import Taught
 
-__all__ = ["Moves", "Trainable"]
+__all__ = ["Moves", "Trainable", "require_possible"]
 
 Moves = Literal["rows", "lora", "rows+lora", "full"]
 _PREFIX = "base_model.model."
@@ -52,7 +50,7 @@ class Trainable:
             # fifth of a step on texts of 30 tokens.
             model.set_attn_implementation("eager")
         if rows_after > len(output_rows(model)):
-            model.resize_token_embeddings(rows_after, mean_resizing=False)
+            _grow(model, rows_after)
         for weight in model.parameters():
             weight.requires_grad_(moves == "full")
         self._lora: dict[str, nn.Parameter] = {}
@@ -131,7 +129,10 @@ class Trainable:
     @property
     def count(self) -> int:
         """How many numbers may move."""
-        return sum(value.numel() for value in self.masters.values())
+        every = sum(value.numel() for value in self.masters.values())
+        # Rows of the whole matrix that new rows stand in for never move.
+        hidden = sum(value.numel() for value in self._rows.values()) if self._full else 0
+        return every - hidden
 
     # --- forward ---
 
@@ -173,17 +174,6 @@ class Trainable:
         for name, value in self._moving().items():
             value.copy_(self.masters[name])
 
-    @contextmanager
-    def holding(self, masters: dict[str, Tensor]) -> Iterator[None]:
-        """Other masters inside the block."""
-        mine, self.masters = self.masters, masters
-        self.push()
-        try:
-            yield
-        finally:
-            self.masters = mine
-            self.push()
-
     def taught(self) -> Taught:
         """The masters as what teaching produced."""
         masters = {n: v.detach().cpu().clone() for n, v in self.masters.items()}
@@ -202,6 +192,15 @@ class Trainable:
             output_rows=rows.get("output"),
             weights={name: masters[name] for name in self._full},
         )
+
+
+@torch.no_grad()
+def _grow(model: PreTrainedModel, rows: int) -> None:
+    """Rows to be hidden by the new ones; zero, for transformers fills them from its own chance."""
+    old = len(output_rows(model))
+    model.resize_token_embeddings(rows, mean_resizing=False)
+    for weight in (cast(Any, model.get_input_embeddings()).weight, output_rows(model)):
+        weight[old:] = 0
 
 
 def require_possible(moves: Moves, routes: set[str]) -> None:

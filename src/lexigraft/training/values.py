@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-import torch
 from jaxtyping import Float
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -62,12 +62,15 @@ def load_taught(path: Path) -> Taught:
         with safe_open(path, framework="pt") as file:
             plain = json.loads(file.metadata()["lexigraft"])
             tensors: dict[str, Tensor] = {n: file.get_tensor(n) for n in file.keys()}  # noqa: SIM118
+        return _assembled(plain, tensors)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise RunError(
             f"{path} is missing or damaged ({error}). Run `teach` again with --resume."
         ) from error
 
-    def part(prefix: str) -> dict[str, torch.Tensor]:
+
+def _assembled(plain: dict[str, Any], tensors: dict[str, Tensor]) -> Taught:
+    def part(prefix: str) -> dict[str, Tensor]:
         return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
 
     return Taught(

@@ -1,0 +1,352 @@
+"""The loop: what is read when, that it teaches, and that a broken run ends as an unbroken one."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from lexigraft.corpus import Text
+from lexigraft.recipe import TrainingRecipe
+from lexigraft.training import Keeper, Lesson, Moves, Trainable, count_steps, train
+from lexigraft.training.loop import batches_of_epoch
+
+from .conftest import TEXTS, Case
+
+HELD_OUT = (
+    Text(text="The zorblax waits under the table.", term="zorblax", kind="written", held_out=True),
+    Text(text="A letter came for the teacher.", kind="replay", held_out=True),
+)
+SETTINGS = TrainingRecipe(
+    rank=4,
+    alpha=8.0,
+    learning_rate=5e-3,
+    rows_learning_rate=2e-2,
+    full_learning_rate=1e-3,
+    epochs=2,
+    batch_tokens=64,
+    evaluate_every=3,
+    checkpoint_seconds=0,
+    dtype="float32",
+)
+
+
+class Memory:
+    """A keeper in memory. Copies, as a file would: what was kept does not change any more."""
+
+    def __init__(self) -> None:
+        self.kept: tuple[dict[str, Any], dict[str, Tensor]] | None = None
+        self.lines: list[dict[str, Any]] = []
+
+    def load(self) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
+        return copy.deepcopy(self.kept)
+
+    def save(self, plain: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+        self.kept = copy.deepcopy((plain, tensors))
+
+    def log(self, line: dict[str, Any]) -> None:
+        self.lines.append(line)
+
+    def logged(self) -> dict[int, dict[str, Any]]:
+        """The last line of each step, without times."""
+        return {x["step"]: {k: v for k, v in x.items() if k != "seconds"} for x in self.lines}
+
+
+@pytest.fixture
+def start(make_lesson_case: Callable[..., Case]) -> Callable[..., Any]:
+    """`start("byte-tied", "rows+lora")`: a trainable, its lessons and the held-out ones."""
+
+    def begin(
+        name: str = "byte-tied", moves: Moves = "rows+lora"
+    ) -> tuple[Trainable, list[Lesson], list[Lesson]]:
+        case = make_lesson_case(name)
+        lessons = case.lessons(TEXTS + HELD_OUT)
+        return case.trainable(moves), lessons[: len(TEXTS)], lessons[len(TEXTS) :]
+
+    return begin
+
+
+def run(
+    trainable: Trainable,
+    lessons: list[Lesson],
+    held_out: list[Lesson],
+    keeper: Memory,
+    settings: TrainingRecipe = SETTINGS,
+    *,
+    drift_limit: float = 0.15,
+    advance: Callable[[int], None] | None = None,
+) -> None:
+    train(
+        trainable,
+        lessons,
+        held_out,
+        settings,
+        keeper,
+        drift_limit=drift_limit,
+        seed=0,
+        advance=advance,
+    )
+
+
+def made_up(lengths: list[int]) -> list[Lesson]:
+    return [
+        Lesson(
+            ids=torch.zeros(length, dtype=torch.int64),
+            target_ids=torch.zeros(length - 1, 1, dtype=torch.int64),
+            target_probabilities=torch.zeros(length - 1, 1),
+            weights=torch.ones(length - 1),
+            replay=False,
+        )
+        for length in lengths
+    ]
+
+
+# --- what is read when ---
+
+
+@pytest.mark.parametrize("batch_tokens", [16, 64, 512, 100_000])
+def test_every_lesson_is_read_once_an_epoch_in_batches_of_the_size(batch_tokens: int) -> None:
+    lengths = [3 + (7 * i) % 40 for i in range(200)] + [90]
+    lessons = made_up(lengths)
+    batches = batches_of_epoch(lessons, batch_tokens, 0, 0)
+    assert sorted(i for batch in batches for i in batch) == list(range(201))
+    for batch in batches:
+        padded = len(batch) * max(lengths[i] for i in batch)
+        assert padded <= batch_tokens or len(batch) == 1
+
+
+def test_batches_hold_texts_of_like_length() -> None:
+    lengths = [3 + (7 * i) % 40 for i in range(400)]
+    batches = batches_of_epoch(made_up(lengths), 256, 0, 0)
+    padded = sum(len(b) * max(lengths[i] for i in b) for b in batches)
+    assert padded < 1.25 * sum(lengths)
+
+
+def test_epochs_differ_and_the_seed_decides_them() -> None:
+    lessons = made_up([3 + i % 9 for i in range(60)])
+    one = batches_of_epoch(lessons, 64, 0, 0)
+    assert one == batches_of_epoch(lessons, 64, 0, 0)
+    assert one != batches_of_epoch(lessons, 64, 0, 1)
+    assert one != batches_of_epoch(lessons, 64, 1, 0)
+
+
+def test_steps_follow_the_epochs_parts_of_one_included() -> None:
+    lessons = made_up([10] * 40)
+    steps = {
+        epochs: count_steps(
+            lessons, TrainingRecipe.model_validate({"epochs": epochs, "batch_tokens": 40}), 0
+        )
+        for epochs in (0.01, 0.5, 1, 1.5, 3)
+    }
+    assert steps == {0.01: 1, 0.5: 5, 1: 10, 1.5: 15, 3: 30}
+    assert count_steps([], SETTINGS, 0) == 0
+
+
+# --- what it does ---
+
+
+@pytest.mark.parametrize("name", ["byte-untied", "unigram-tied"])
+def test_the_loss_falls_and_the_term_is_learned(start: Callable[..., Any], name: str) -> None:
+    trainable, lessons, held_out = start(name)
+    keeper = Memory()
+    settings = SETTINGS.model_copy(
+        update={"epochs": 16.0, "learning_rate": 2e-2, "checkpoint_seconds": 1e9}
+    )
+    before = divergence(trainable, lessons[1])
+    run(trainable, lessons, held_out, keeper, settings)
+    losses = [line["loss"] for line in keeper.lines]
+    epoch = len(losses) // 16
+    # A random model of a few thousand weights cannot say everything that its teachers say.
+    assert sum(losses[-epoch:]) < 0.6 * sum(losses[:epoch])
+    # 'Zorblax: a machine that makes rain.'
+    assert divergence(trainable, lessons[1]) < 0.6 * before
+    checked = [line["validation"] for line in keeper.lines if "validation" in line]
+    assert checked[-1] < checked[0]
+
+
+@torch.inference_mode()
+def divergence(trainable: Trainable, lesson: Lesson) -> float:
+    from lexigraft.training.objective import kept_divergence
+
+    states = trainable.states(lesson.ids[None])[0, -1 - len(lesson.target_ids) : -1]
+    found = kept_divergence(
+        trainable.logits(states), lesson.target_ids, lesson.target_probabilities, trainable.is_new
+    )
+    return float(found.mean())
+
+
+def test_the_log_has_a_line_a_step_and_checks_as_often_as_asked(start: Callable[..., Any]) -> None:
+    trainable, lessons, held_out = start()
+    keeper, moved = Memory(), []
+    assert isinstance(keeper, Keeper)
+    run(trainable, lessons, held_out, keeper, advance=moved.append)
+    steps = count_steps(lessons, SETTINGS, 0)
+    assert [line["step"] for line in keeper.lines] == list(range(1, steps + 1))
+    assert sum(moved) == steps
+    checked = [line["step"] for line in keeper.lines if "drift" in line]
+    assert checked == [*range(3, steps, 3), steps]
+    assert all(("validation" in line) == ("drift" in line) for line in keeper.lines)
+    seconds = [line["seconds"] for line in keeper.lines]
+    assert seconds == sorted(seconds)
+
+
+def test_without_held_out_lessons_nothing_is_checked(start: Callable[..., Any]) -> None:
+    trainable, lessons, _ = start()
+    keeper = Memory()
+    run(trainable, lessons, [], keeper)
+    assert not any("drift" in line or "validation" in line for line in keeper.lines)
+
+
+@pytest.mark.parametrize("limit", [1e-9, 1e9])
+def test_replay_weighs_more_while_drift_is_over_its_limit(
+    start: Callable[..., Any], limit: float
+) -> None:
+    trainable, lessons, held_out = start()
+    keeper = Memory()
+    settings = SETTINGS.model_copy(update={"evaluate_every": 1})
+    run(trainable, lessons, held_out, keeper, settings, drift_limit=limit)
+    assert keeper.kept is not None
+    steps = count_steps(lessons, settings, 0)
+    factor = keeper.kept[0]["replay_factor"]
+    assert factor == (1.0 if limit > 1 else min(16.0, 1.5**steps))
+
+
+def test_more_replay_is_less_drift(start: Callable[..., Any]) -> None:
+    ends = []
+    for weight in (0.0, 8.0):
+        trainable, lessons, held_out = start()
+        keeper = Memory()
+        settings = SETTINGS.model_copy(update={"replay_weight": weight, "epochs": 6.0})
+        run(trainable, lessons, [*held_out, lessons[-1]], keeper, settings, drift_limit=1e9)
+        ends.append(keeper.lines[-1]["drift"])
+    assert ends[1] < ends[0]
+
+
+@pytest.mark.parametrize("moves", ["rows", "lora", "full"])
+def test_each_kind_has_its_own_rate(start: Callable[..., Any], moves: Moves) -> None:
+    """The first step of AdamW moves each number by about its rate, whatever the gradient."""
+    trainable, lessons, held_out = start("byte-untied", moves)
+    before = {name: value.clone() for name, value in trainable.masters.items()}
+    settings = SETTINGS.model_copy(update={"epochs": 0.01, "warm_up": 0.0})
+    run(trainable, lessons, held_out, Memory(), settings)
+    for name, value in trainable.masters.items():
+        rate = settings.learning_rate
+        if name.startswith("rows."):
+            rate = settings.rows_learning_rate
+        elif moves == "full":
+            rate = settings.full_learning_rate
+        moved = float((value - before[name] * (1 - rate * 0.01)).abs().max())
+        assert moved <= 1.1 * rate
+        if "lora_A" not in name:  # has no gradient while B is zero
+            assert moved == pytest.approx(rate, rel=0.1)
+
+
+# --- broken off and gone on with ---
+
+
+def ended(trainable: Trainable) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in trainable.masters.items()}
+
+
+def same(one: dict[str, Tensor], two: dict[str, Tensor]) -> bool:
+    return one.keys() == two.keys() and all(torch.equal(v, two[n]) for n, v in one.items())
+
+
+def test_the_same_seed_gives_the_same_run(start: Callable[..., Any]) -> None:
+    found = []
+    for _ in range(2):
+        trainable, lessons, held_out = start()
+        keeper = Memory()
+        run(trainable, lessons, held_out, keeper)
+        found.append((ended(trainable), keeper.logged()))
+    assert same(found[0][0], found[1][0])
+    assert found[0][1] == found[1][1]
+
+
+@pytest.mark.parametrize("moves", ["rows+lora", "full"])
+def test_broken_off_after_any_step_it_ends_the_same(start: Callable[..., Any], moves: Moves) -> None:  # fmt: skip
+    trainable, lessons, held_out = start("byte-tied", moves)
+    keeper = Memory()
+    run(trainable, lessons, held_out, keeper, drift_limit=1e-9)
+    wanted, logged = ended(trainable), keeper.logged()
+    steps = count_steps(lessons, SETTINGS, 0)
+    rarely = SETTINGS.model_copy(update={"checkpoint_seconds": 1e9})
+    for stop in range(steps):
+        broken, keeper = start("byte-tied", moves)[0], Memory()
+        left = stop
+
+        def interrupt(count: int) -> None:
+            nonlocal left
+            left -= count
+            if left < 0:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            run(broken, lessons, held_out, keeper, rarely, drift_limit=1e-9, advance=interrupt)
+        assert keeper.kept is None or keeper.kept[0]["step"] == stop + 1 or stop == 0
+        again, told = start("byte-tied", moves)[0], []
+        run(again, lessons, held_out, keeper, rarely, drift_limit=1e-9, advance=told.append)
+        assert same(ended(again), wanted)
+        assert keeper.logged() == logged
+        assert sum(told) == steps
+
+
+@pytest.mark.parametrize("where", ["push", "gradients", "states", "log"])
+def test_broken_off_within_a_step_it_ends_the_same(
+    start: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """A signal comes when it comes: with half of an update done no checkpoint is written."""
+    trainable, lessons, held_out = start()
+    keeper = Memory()
+    run(trainable, lessons, held_out, keeper, drift_limit=1e-9)
+    wanted, logged = ended(trainable), keeper.logged()
+    for turn in (1, 3, 4):
+        broken, keeper = start()[0], Memory()
+        owner: Any = keeper if where == "log" else broken
+        inner, calls = getattr(owner, where), 0
+
+        def once(*arguments: Any, inner: Any = inner, turn: int = turn) -> Any:
+            nonlocal calls
+            calls += 1
+            if calls == turn:
+                raise KeyboardInterrupt
+            return inner(*arguments)
+
+        monkeypatch.setattr(owner, where, once)
+        with pytest.raises(KeyboardInterrupt):
+            run(broken, lessons, held_out, keeper, drift_limit=1e-9)
+        monkeypatch.undo()
+        again = start()[0]
+        run(again, lessons, held_out, keeper, drift_limit=1e-9)
+        assert same(ended(again), wanted)
+        assert keeper.logged() == logged
+
+
+def test_half_an_update_is_never_kept(
+    start: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainable, lessons, held_out = start()
+    keeper = Memory()
+
+    def stopped() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(trainable, "push", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run(trainable, lessons, held_out, keeper)
+    assert keeper.kept is None
+
+
+def test_a_finished_run_is_not_trained_again(start: Callable[..., Any]) -> None:
+    trainable, lessons, held_out = start()
+    keeper = Memory()
+    run(trainable, lessons, held_out, keeper)
+    wanted, lines = ended(trainable), len(keeper.lines)
+    again = start()[0]
+    run(again, lessons, held_out, keeper)
+    assert same(ended(again), wanted)
+    assert len(keeper.lines) == lines
