@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 import torch
@@ -119,7 +120,7 @@ def test_batches_hold_everything_once_within_their_bounds() -> None:
         widest = max(lengths[i] for i in batch)
         assert len(batch) * widest <= 20 or len(batch) == 1
     # as few as possible in this order: the next text would have been one too many
-    for batch, following in zip(batches, batches[1:], strict=False):
+    for batch, following in pairwise(batches):
         assert (len(batch) + 1) * lengths[following[0]] > 20
     assert list(length_batches([], 20)) == []
 
@@ -182,5 +183,5 @@ def test_a_model_that_takes_no_trees_is_found_out(make_host: MakeHost) -> None:
 def test_logits_come_in_order_and_whole(make_host: MakeHost) -> None:
     states, head = torch.randn(21, 4), torch.randn(9, 4)
     parts = list(head_chunks(states, head))
-    assert [some.start for some, _ in parts][0] == 0
+    assert [some.start for some, _ in parts] == [0]
     torch.testing.assert_close(torch.cat([p for _, p in parts]), states @ head.t())

@@ -88,6 +88,9 @@ class TrainingRecipe(_Settings):
     term_weight: float = Field(
         1.0, gt=0, description="weight of a term's own tokens against the others of its texts"
     )
+    lexicon_weight: float = Field(
+        2.0, gt=0, description="weight of definitions and examples against self-written texts"
+    )
     teacher_examples: int = Field(
         3, ge=0, description="the lexicon's examples that the teacher reads besides the definition"
     )

@@ -364,6 +364,7 @@ class _Run:
                     top_k=settings.top_k,
                     text_weight=settings.text_weight,
                     term_weight=settings.term_weight,
+                    lexicon_weight=settings.lexicon_weight,
                     examples=settings.teacher_examples,
                     advance=advance,
                 )

@@ -72,6 +72,7 @@ class Case:
             "top_k": 12,
             "text_weight": 0.25,
             "term_weight": 1.0,
+            "lexicon_weight": 1.0,
             "examples": 0,
         }
         return make_lessons(

@@ -103,9 +103,7 @@ def test_new_rows_stand_in_the_input_and_in_the_output(case: Case) -> None:
     own = rows.input if rows.output is None else rows.output
     torch.testing.assert_close(logits[:, list(rows.ids)], states @ own.t())
     others = [i for i in range(logits.shape[1]) if i not in rows.ids]
-    torch.testing.assert_close(
-        logits[:, others], states @ output_rows(trainable.model)[others].t()
-    )
+    torch.testing.assert_close(logits[:, others], states @ output_rows(trainable.model)[others].t())
     assert trainable.is_new.nonzero()[:, 0].tolist() == list(rows.ids)
     assert len(trainable.is_new) == case.spelling.rows_after
 

@@ -138,8 +138,8 @@ def _decode_together(
         ):
             if open_[row]:
                 close[row] |= gap < _CLOSE
+                said[row].append(token)  # an end too: as `generate` does, special or not
                 open_[row] = token not in ends
-                said[row] += [token] if open_[row] else []
         if not any(open_):
             break
         positions = positions[:, -1:] + 1

@@ -152,7 +152,8 @@ def summarise(check: str, conditions: Mapping[Condition, Sequence[Ranking]]) -> 
         taught=taught and taught[0],
         ceiling=ceiling and ceiling[0],
         reciprocal_rank={c: fmean(1 / q.rank for q in r) for c, r in conditions.items() if r},
-        standard_error=taught and taught[1],
+        # One term has none that can be told.
+        standard_error=taught[1] if taught and math.isfinite(taught[1]) else None,
         measurable=measurable,
         gap_closed=gap,
         questions=len(asked),

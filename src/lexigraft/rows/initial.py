@@ -1,8 +1,8 @@
 """First values of new rows, input and output each from its own space.
 
-A row made of some tokens' rows gets the mean norm of the old rows: a mean of several is shorter than
-any of them, and with tied embeddings the norm decides how often the token is said. The mean of all
-rows stays as short as it is: that is what bounds how far it can move the old probabilities.
+A row made of some tokens' rows gets the mean norm of the old rows: a mean of several is shorter
+than any of them, and with tied embeddings the norm decides how often the token is said. The mean
+of all rows stays as short as it is: that is what bounds how far it can move the old probabilities.
 """
 
 from __future__ import annotations

@@ -30,6 +30,7 @@ __all__ = ["Lesson", "make_lessons"]
 
 _TEACHER_TOKENS = 2048
 _HEAD_CHUNK = 512
+_SELF_WRITTEN = ("written", "swapped", "foil", "replay")
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ def make_lessons(
     top_k: int,
     text_weight: float,
     term_weight: float,
+    lexicon_weight: float,
     examples: int,
     advance: Callable[[int], None] | None = None,
 ) -> list[Lesson]:
@@ -87,6 +89,7 @@ def make_lessons(
         top_k: the teacher's likeliest tokens kept a position.
         text_weight: share of the text's own next token in the target, from the term on.
         term_weight: weight of the term's own tokens against others.
+        lexicon_weight: weight of definitions, relations and examples against self-written texts.
         examples: how many of the lexicon's examples the teacher has before self-written texts.
         advance: told how many texts are finished.
     """
@@ -103,7 +106,7 @@ def make_lessons(
     seen = iter(_teacher(model, [(start + d.prompt, d.pieces) for d in asked], k, unknown, advance))
     prompted = [next(seen) if d.prompt else None for d in drafts]
     return [
-        _lesson(d, p, q, pieces_of, text_weight, term_weight)
+        _lesson(d, p, q, pieces_of, text_weight, term_weight, lexicon_weight)
         for d, p, q in zip(drafts, plain, prompted, strict=True)
     ]
 
@@ -227,8 +230,10 @@ def _lesson(
     pieces_of: Mapping[int, tuple[int, ...]],
     text_weight: float,
     term_weight: float,
+    lexicon_weight: float,
 ) -> Lesson:
     offset = len(draft.ids) - len(draft.place)
+    usual = 1.0 if draft.text.kind in _SELF_WRITTEN else lexicon_weight
     ids, probabilities, heavy = [], [], []
     # From here on the student knows what it is about; everywhere, if the term is not found.
     first = draft.inside.index(True) if any(draft.inside) else 0
@@ -244,7 +249,7 @@ def _lesson(
         if draft.text.foil is not None:
             heavy.append(float(index > first))
         else:
-            heavy.append(term_weight if draft.inside[index] else 1.0)
+            heavy.append(usual * (term_weight if draft.inside[index] else 1.0))
     return Lesson(
         ids=torch.tensor(draft.ids),
         target_ids=torch.stack(ids),
