@@ -84,7 +84,7 @@ def test_an_unknown_setting_names_those_that_there_are(tmp_path: Path) -> None:
     assert "training.learning_rat: unknown" in said
     assert "learning_rate" in said
     said = message(tmp_path, "traning: {}\n")
-    assert "traning: unknown; there are tune, texts, rows, training, limits, verify" in said
+    assert "traning: unknown; there are route, tune, texts, rows, training, limits, verify" in said
 
 
 def test_all_mistakes_are_told_together(tmp_path: Path) -> None:

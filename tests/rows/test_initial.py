@@ -78,12 +78,12 @@ def test_the_mean_is_of_all_old_rows_and_stays_as_short_as_it_is() -> None:
 
 def test_random_rows_have_the_moments_of_the_old_ones() -> None:
     generator = torch.Generator().manual_seed(1)
-    many = torch.randn(4000, 2, generator=generator) * torch.tensor([3.0, 0.5]) + 7
+    many = torch.randn(1000, 2, generator=generator) * torch.tensor([3.0, 0.5]) + 7
     rows = torch.stack(
-        [made("random", inputs=many, before=4000, seed=2 * s).input[0] for s in range(300)]
+        [made("random", inputs=many, before=1000, seed=2 * s).input[0] for s in range(200)]
     )
-    torch.testing.assert_close(rows.mean(0), many.mean(0), rtol=0.1, atol=0.1)
-    torch.testing.assert_close(rows.std(0), many.std(0), rtol=0.15, atol=0)
+    torch.testing.assert_close(rows.mean(0), many.mean(0), rtol=0.1, atol=0.2)
+    torch.testing.assert_close(rows.std(0), many.std(0), rtol=0.2, atol=0)
 
 
 def test_random_rows_are_those_of_their_seed() -> None:

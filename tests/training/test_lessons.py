@@ -206,3 +206,35 @@ def test_the_model_is_left_as_it_was(make_lesson_case: Callable[..., Case]) -> N
     case.lessons()
     after = case.host.model.state_dict()
     assert all(torch.equal(after[name], value) for name, value in before.items())
+
+
+def test_a_foil_teaches_only_behind_itself(make_lesson_case: Callable[..., Case]) -> None:
+    case = make_lesson_case()
+    sentence = "She carries the Brimbo up the hill."
+    text = Text(text=sentence, kind="foil", foil="brimbo")
+    [lesson], [plain] = case.lessons((text,)), case.lessons((Text(text=sentence, kind="replay"),))
+    assert lesson.replay
+    assert torch.equal(lesson.target_probabilities, plain.target_probabilities)
+    spans: Any = case.tokenizer(
+        sentence, add_special_tokens=False, return_offsets_mapping=True
+    ).offset_mapping
+    first = next(i for i, (_, right) in enumerate(spans) if right > sentence.index("Brimbo"))
+    assert lesson.weights.tolist() == [float(i > first) for i in range(len(spans))]
+    assert set(plain.weights.tolist()) == {1.0}
+
+
+def test_the_teacher_has_examples_before_self_written_texts_alone(
+    make_lesson_case: Callable[..., Case],
+) -> None:
+    case = make_lesson_case()
+    shown = {"examples": ("A velkin stands on the hill.",)}
+    case.lexicon = case.lexicon.model_copy(
+        update={"terms": tuple(t.model_copy(update=shown) for t in case.lexicon.terms)}
+    )
+    sentence = "She carries the velkin up the hill."
+    for kind in ("written", "swapped", "example", "definition", "contrast"):
+        text = Text(text=sentence, term="velkin", kind=kind)
+        [without], [one], [many] = (case.lessons((text,), examples=n) for n in (0, 1, 9))
+        same = torch.equal(without.target_probabilities, one.target_probabilities)
+        assert same == (kind not in ("written", "swapped"))
+        assert torch.equal(one.target_probabilities, many.target_probabilities)
