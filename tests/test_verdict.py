@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from lexigraft import verdict as module
-from lexigraft.checks.answers import shown
+from lexigraft.checks.answers import greedy_texts, shown
 from lexigraft.checks.judged import Judged
+from lexigraft.checks.prompts import definition_line
 from lexigraft.checks.ranking import Ranking
 from lexigraft.checks.results import CheckSummary, Verdict
 from lexigraft.compare import Comparer
@@ -136,6 +137,22 @@ def test_floor_and_taught(tiny_host: Host, tiny_folder: Path) -> None:
     assert any(t.answers[0].before != t.answers[0].after for t in found.terms)
     assert any("Without test sentences" in n and "эйдос" in n for n in found.notes)
     assert Verdict.model_validate_json(found.model_dump_json()) == found
+
+
+def test_answers_stand_in_their_own_columns(make_host: MakeHost) -> None:
+    floor, taught = judged(make_host("byte-untied")), perturbed(make_host("byte-untied"))
+    found = quick(floor, taught, checks=["answers"])
+    for term in found.terms:
+        [answer] = term.answers
+        line = definition_line(term.surface, LEXICON[term.term].definition[0])
+        for one, prompt, said in (
+            (floor, answer.prompt, answer.before),
+            (taught, answer.prompt, answer.after),
+            (floor, line + answer.prompt, answer.ceiling),
+        ):
+            [text] = greedy_texts(one.model, one.tokenizer, [prompt])
+            assert said == shown(text)
+    assert any(a.ceiling not in (a.before, a.after) for t in found.terms for a in t.answers)
 
 
 def test_a_copy_of_the_base_is_judged_like_the_base(make_host: MakeHost) -> None:

@@ -30,7 +30,7 @@ _STEP = 6.0
 _WRITING = 9.0
 _JUDGING = 5.0
 _JUDGED_TOKENS = 6000  # a term, all conditions together
-_WRITTEN_TOKENS = 30
+_WRITTEN_TOKENS = 20
 _ADAM = 4  # masters, two moments and a gradient
 _OTHER_BYTES = 64_000_000  # three tokenizers, texts, logs and the report
 
@@ -82,24 +82,34 @@ def plan(
     moves = moves_of(recipe, moving_routes(spelling))
     surfaces = {t.term: t.surface for t in spelling}
     templates = [len(encode(tokenizer, t.text)) for t in template_texts(terms, surfaces)]
-    written = len(terms) * recipe.texts.written + recipe.texts.replay
-    tokens = sum(templates) + written * _WRITTEN_TOKENS
+    made = _made(terms, len(templates), recipe)
+    tokens = sum(templates) + made * _WRITTEN_TOKENS
     with progress.stage("Timing the model", None):
         speed, slow = _speed(host.model, recipe), _speed(host.model, None)
     seconds = (
         tokens * recipe.training.epochs * _STEP / speed
-        + texts_to_write(terms, recipe) * _WRITTEN_TOKENS * _WRITING / speed
+        + texts_to_write(spelling, recipe) * _WRITTEN_TOKENS * _WRITING / speed
         + len(terms) * _JUDGED_TOKENS * _JUDGING / slow
     )
     moving = _moving(host, moves, spelling, recipe)
     return Plan(
         diagnosis=found,
-        texts=len(templates) + written,
+        texts=len(templates) + made,
         steps=max(1, round(tokens * recipe.training.epochs / recipe.training.batch_tokens)),
         seconds=round(seconds, 1),
         bytes_needed=_disk(host, moving),
         trainable=moving,
     )
+
+
+def _made(lexicon: Lexicon, templates: int, recipe: Recipe) -> int:
+    """Texts besides the templates, about: self-written, swapped, foils and replay."""
+    wanted = recipe.texts
+    written = len(lexicon) * wanted.written
+    examples = sum(len(term.examples) for term in lexicon)
+    swapped = written + examples if wanted.swapped and len(lexicon) > 1 else 0
+    foils = round((templates + written) * wanted.foils)
+    return written + swapped + foils + wanted.replay
 
 
 @torch.inference_mode()

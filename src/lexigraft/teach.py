@@ -25,7 +25,7 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lexigraft.checks.neutral import neutral_texts
-from lexigraft.corpus import Text, build_texts, candidate_count
+from lexigraft.corpus import Text, build_texts, candidate_count, replay_count
 from lexigraft.diagnose import Diagnosis, diagnose_terms
 from lexigraft.errors import Interrupted, SpellingError
 from lexigraft.export import (
@@ -328,7 +328,7 @@ class _Run:
         if self.space.is_done("texts"):
             return
         wanted = self.recipe.texts
-        total = texts_to_write(self.lexicon, self.recipe)
+        total = texts_to_write(self.spelling, self.recipe)
         with self._stage("texts"), self.progress.stage(_TITLES["texts"], total) as advance:
             texts = build_texts(
                 self._fast_copy(),
@@ -442,10 +442,12 @@ class _Run:
             write_model_card(self.space.root)
 
 
-def texts_to_write(lexicon: Lexicon, recipe: Recipe) -> int:
+def texts_to_write(spelling: Spelling, recipe: Recipe) -> int:
     """How many texts the model is asked for; about half of them are kept."""
     wanted = recipe.texts
-    return candidate_count(len(lexicon), wanted.written, wanted.held_out) + wanted.replay
+    marked = sum(term.route == "marker" for term in spelling)
+    about = candidate_count(len(spelling), wanted.written, wanted.held_out)
+    return about + replay_count(wanted.replay, marked)
 
 
 def _teacher_passes(texts: Sequence[Text]) -> int:

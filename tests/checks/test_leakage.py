@@ -8,9 +8,10 @@ from itertools import pairwise
 import pytest
 import torch
 
+from lexigraft.checks import leakage as module
 from lexigraft.checks.drift import read_texts
 from lexigraft.checks.judged import Judged
-from lexigraft.checks.leakage import _drawn, emissions, leakage
+from lexigraft.checks.leakage import _context, _drawn, emissions, leakage
 from lexigraft.host import Host
 from lexigraft.lexicon import Lexicon
 from lexigraft.likelihood import document_start, encode
@@ -63,6 +64,14 @@ def by_hand(one: Judged, pieces: list[int]) -> float:
     return total / count * 10_000
 
 
+def heedful(host: Host) -> Host:
+    """The host, with an attention so strong that what stands before decides what follows."""
+    for layer in host.model.get_decoder().layers:
+        layer.self_attn.v_proj.weight.data *= 12
+        layer.self_attn.q_proj.weight.data *= 4
+    return host
+
+
 def test_a_term_in_pieces_is_the_product_of_its_pieces(
     make_host: MakeHost,
     lexicon: Lexicon,
@@ -70,14 +79,14 @@ def test_a_term_in_pieces_is_the_product_of_its_pieces(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # drawn so often that the estimate is exact but for its steps
-    monkeypatch.setattr(_drawn, "__defaults__", (4000,))
-    host = make_host("byte-tied")
+    monkeypatch.setattr(module, "_drawn", lambda chances: _drawn(chances, 4000))
+    host = heedful(make_host("byte-tied"))
     one = Judged(host.model, host.tokenizer)
     found = emissions(one, read_texts(one, TEXTS), lexicon, surfaces)
     for term in ("velkin", "эйдос"):
         pieces = encode(host.tokenizer, " " + surfaces[term])
         assert len(pieces) > 2
-        assert found[term] == pytest.approx(by_hand(one, pieces), rel=0.01)
+        assert found[term] == pytest.approx(by_hand(one, pieces), rel=0.02)
 
 
 def test_eight_draws_are_about_right(
@@ -88,6 +97,15 @@ def test_eight_draws_are_about_right(
     found = emissions(one, read_texts(one, TEXTS), lexicon, surfaces)
     exact = by_hand(one, encode(host.tokenizer, " velkin"))
     assert 0.3 < found["velkin"] / exact < 3
+
+
+def test_a_draw_is_read_after_all_that_stands_before_it(make_host: MakeHost) -> None:
+    host = make_host("byte-tied")
+    reading = read_texts(Judged(host.model, host.tokenizer), TEXTS)
+    targets = reading.targets.tolist()
+    contexts = [_context(reading, place) for place in range(len(targets))]
+    whole = [(*before, target) for before, target in zip(contexts, targets, strict=True)]
+    assert whole == [ids[:end] for ids in reading.ids for end in range(2, len(ids) + 1)]
 
 
 def test_draws_are_in_proportion() -> None:

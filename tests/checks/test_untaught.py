@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from transformers import PreTrainedTokenizerBase
 
+from lexigraft.checks import untaught as module
 from lexigraft.checks.neutral import neutral_texts
 from lexigraft.checks.untaught import shared_untaught, untaught_words
 from lexigraft.lexicon import Lexicon, Marker, Term
@@ -116,6 +117,23 @@ def test_no_word_is_or_resembles_any_term_or_form(
             for surface in surfaces:
                 same = sum(a == b for a, b in zip(word, surface, strict=False))
                 assert same <= 0.4 * len(surface), (word, surface)
+
+
+def test_the_nearest_in_cost_come_first_and_lookalikes_never(
+    byte_bpe_tokenizer: PreTrainedTokenizerBase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    near = untaught_words("velkin", byte_bpe_tokenizer, 3)
+    far = untaught_words("anverlokandis", byte_bpe_tokenizer, 6)
+    price = cost(byte_bpe_tokenizer, "velkin")
+    assert {cost(byte_bpe_tokenizer, word) for word in near} == {price}
+    assert min(cost(byte_bpe_tokenizer, word) for word in far) > price
+    drawn = ("vulkan", "velkim", "brundle", *far, *near)
+    monkeypatch.setattr(module, "untaught_words", lambda *_, **__: drawn)
+    lexicon = lexicon_of("velkin", "brundel", velkin=("vulkano",))
+    words = shared(byte_bpe_tokenizer, lexicon)["velkin"]
+    assert words[:3] == near
+    assert len(words) == 8
+    assert not {"vulkan", "velkim", "brundle"} & set(words)
 
 
 def test_marked_terms_have_marked_words_of_their_own(

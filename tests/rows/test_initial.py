@@ -20,7 +20,7 @@ INPUTS = torch.tensor([[1.0, 0.0], [0.0, 2.0], [3.0, 0.0]])
 OUTPUTS = torch.tensor([[0.0, 10.0], [-10.0, 0.0], [0.0, -10.0]])
 
 
-class Words(PreTrainedTokenizerBase):  # type: ignore[misc]
+class Words(PreTrainedTokenizerBase):
     """A tokenizer of three words."""
 
     def __init__(self) -> None:

@@ -24,12 +24,14 @@ TEXTS = (
     Text(text="It is a machine that makes rain: a zorblax.", term="zorblax", kind="reverse"),
     Text(text="She carries the velkin up the hill.", term="velkin", kind="example"),
     Text(text="A basket for apples is a velkin.", term="velkin", kind="reverse"),
-    Text(text="Its ~[эйдос] stands before it, and the ~[эйдос] waits.", term="эйдос", kind="written"),
+    Text(
+        text="Its ~[эйдос] stands before it, and the ~[эйдос] waits.", term="эйдос", kind="written"
+    ),
     Text(text="A text that lost its word.", term="velkin", kind="written"),
     Text(text="The cat sleeps under the table.", kind="replay"),
     Text(text="Чайник стоит на плите; вода поёт.", kind="replay"),
     Text(text="The boats leave while it is dark.", kind="replay"),
-)  # fmt: skip
+)
 
 
 @dataclass

@@ -181,7 +181,8 @@ def divergence(trainable: Trainable, lesson: Lesson) -> float:
 
 def test_the_log_has_a_line_a_step_and_checks_as_often_as_asked(start: Callable[..., Any]) -> None:
     trainable, lessons, held_out = start()
-    keeper, moved = Memory(), []
+    keeper = Memory()
+    moved: list[int] = []
     assert isinstance(keeper, Keeper)
     run(trainable, lessons, held_out, keeper, advance=moved.append)
     steps = count_steps(lessons, SETTINGS, 0)
@@ -268,7 +269,9 @@ def test_the_same_seed_gives_the_same_run(start: Callable[..., Any]) -> None:
 
 
 @pytest.mark.parametrize("moves", ["rows+lora", "full"])
-def test_broken_off_after_any_step_it_ends_the_same(start: Callable[..., Any], moves: Moves) -> None:  # fmt: skip
+def test_broken_off_after_any_step_it_ends_the_same(
+    start: Callable[..., Any], moves: Moves
+) -> None:
     trainable, lessons, held_out = start("byte-tied", moves)
     keeper = Memory()
     run(trainable, lessons, held_out, keeper, drift_limit=1e-9)
@@ -288,7 +291,8 @@ def test_broken_off_after_any_step_it_ends_the_same(start: Callable[..., Any], m
         with pytest.raises(KeyboardInterrupt):
             run(broken, lessons, held_out, keeper, rarely, drift_limit=1e-9, advance=interrupt)
         assert keeper.kept is None or keeper.kept[0]["step"] == stop + 1 or stop == 0
-        again, told = start("byte-tied", moves)[0], []
+        again = start("byte-tied", moves)[0]
+        told: list[int] = []
         run(again, lessons, held_out, keeper, rarely, drift_limit=1e-9, advance=told.append)
         assert same(ended(again), wanted)
         assert keeper.logged() == logged

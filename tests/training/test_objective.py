@@ -79,7 +79,9 @@ def test_mass_that_leaks_to_a_new_row_costs() -> None:
         # This gives the new row `share` of everything.
         leaking[:, 7] = student.logsumexp(-1) + math.log(share / (1 - share))
         cost = kept_divergence(leaking, ids, values, IS_NEW)
-        torch.testing.assert_close(cost, torch.full((3,), -math.log(1 - share)), rtol=1e-3, atol=1e-5)  # fmt: skip
+        torch.testing.assert_close(
+            cost, torch.full((3,), -math.log(1 - share)), rtol=1e-3, atol=1e-5
+        )
         costs.append(float(cost.mean()))
     assert costs == sorted(costs)
 

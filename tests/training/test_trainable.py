@@ -191,13 +191,15 @@ def test_masters_stay_exact_in_bfloat16(make_lesson_case: Callable[..., Case], n
     assert torch.equal(held, trainable.masters["rows.input"].bfloat16())
 
 
-def test_rows_that_do_not_move_are_taught_as_they_are(make_lesson_case: Callable[..., Case]) -> None:  # fmt: skip
+def test_rows_that_do_not_move_are_taught_as_they_are(
+    make_lesson_case: Callable[..., Case],
+) -> None:
     case = make_lesson_case()
     rows = case.rows()
     assert rows is not None
     trainable = case.trainable("lora")
     assert not any(name.startswith("rows.") for name in trainable.masters)
-    assert torch.equal(trainable.taught().input_rows, rows.input)  # type: ignore[arg-type]
+    assert torch.equal(trainable.taught().input_rows, rows.input)
 
 
 def test_without_new_tokens_there_are_no_rows(make_lesson_case: Callable[..., Case]) -> None:

@@ -114,5 +114,5 @@ def _context(reading: Reading, place: int) -> tuple[int, ...]:
     """The ids of the text up to and with the position whose next token is predicted."""
     for span, ids in zip(reading.spans, reading.ids, strict=True):
         if span.start <= place < span.stop:
-            return ids[: place - span.start]
+            return ids[: place - span.start + 1]
     raise IndexError(place)

@@ -6,7 +6,7 @@ from lexigraft.corpus.build import build_texts
 from lexigraft.corpus.templates import template_texts
 from lexigraft.corpus.texts import Text, TextKind, reject_seen
 from lexigraft.corpus.wording import written_as
-from lexigraft.corpus.writing import candidate_count, defining_line, meaning_of
+from lexigraft.corpus.writing import candidate_count, defining_line, meaning_of, replay_count
 
 __all__ = [
     "Text",
@@ -16,6 +16,7 @@ __all__ = [
     "defining_line",
     "meaning_of",
     "reject_seen",
+    "replay_count",
     "template_texts",
     "written_as",
 ]

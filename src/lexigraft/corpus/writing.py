@@ -27,6 +27,7 @@ __all__ = [
     "defining_line",
     "gains",
     "meaning_of",
+    "replay_count",
     "replay_texts",
     "written_texts",
 ]
@@ -62,6 +63,7 @@ _ABOUT_WORDS = re.compile(
     re.IGNORECASE,
 )
 _OVERSAMPLE = 2.5
+_BARE_OPENINGS = 4
 _SENTENCE = re.compile(r"(.{20,}?[.!?…])(?=\s|$)")
 
 
@@ -179,6 +181,11 @@ def candidate_count(terms: int, keep: int, held_out: int) -> int:
     return terms * round((keep + held_out) * _OVERSAMPLE) if keep else 0
 
 
+def replay_count(count: int, bare: int) -> int:
+    """How many texts `replay_texts` asks for with as many `bare` words."""
+    return count + bare * _BARE_OPENINGS if count else 0
+
+
 def written_texts(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
@@ -288,7 +295,7 @@ def replay_texts(
     beginnings = [word for language in languages for word in _FIRST_WORDS[language]]
     prompts = [beginnings[i % len(beginnings)] for i in range(count)]
     for word, language in bare:
-        prompts += openings(language, "noun", word)[:4]
+        prompts += openings(language, "noun", word)[:_BARE_OPENINGS]
     lines = sample(model, tokenizer, prompts, max_new_tokens=32, seed=seed, advance=advance)
     texts = [prompt + line for prompt, line in zip(prompts, lines, strict=True)]
     return [
