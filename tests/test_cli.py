@@ -345,10 +345,9 @@ def test_teach_passes_everything_on_and_shows_the_run(
     assert done.given == ("m/x", words, Path("run"))
     passed = done.named
     assert (passed["recipe"].tune, passed["recipe"].training.rank) == ("full", 4)
-    rest = {name: passed[name] for name in ("route", "revision", "seed", "resume", "force")}
-    assert rest == {
-        "route": "token", "revision": "v1", "seed": 7, "resume": True, "force": False,
-    }  # fmt: skip
+    assert passed["recipe"].route == "token"
+    rest = {name: passed[name] for name in ("revision", "seed", "resume", "force")}
+    assert rest == {"revision": "v1", "seed": 7, "resume": True, "force": False}
     assert callable(passed["progress"].stage)
     assert shown == [tmp_path / "run"]
 
@@ -361,12 +360,12 @@ def test_teach_alone_uses_the_defaults_and_the_recipe_s_tune(
     stand_in("teach", teach=done)
     call("teach", words, "--model", "m", "--output", "run")
     assert done.named["recipe"] == lexigraft.Recipe()
-    assert done.named["route"] is None
     assert done.named["seed"] == 0
     recipe = tmp_path / "recipe.yaml"
-    recipe.write_text("tune: rows\n")
+    recipe.write_text("tune: rows\nroute: token\n")
     call("teach", words, "--model", "m", "--output", "run", "--recipe", recipe)
     assert done.named["recipe"].tune == "rows"
+    assert done.named["recipe"].route == "token"
     recipe.write_text("tunes: rows\n")
     result = call("teach", words, "--model", "m", "--output", "run", "--recipe", recipe)
     assert result.exit_code == 2
@@ -379,13 +378,14 @@ def test_a_dry_run_only_plans(
     shown: list[Any] = []
     monkeypatch.setattr("lexigraft.console.show_plan", shown.append)
     done, planned = Recorder(), Recorder("the plan")
-    stand_in("teach", teach=done, plan=planned)
+    stand_in("teach", teach=done)
+    stand_in("plan", plan=planned)
     options = ("--dry-run", "--route", "marker", "--tune", "lora")
     result = call("teach", words, "--model", "m", "--output", "run", *options)
     assert result.exit_code == 0
     assert done.calls == 0
     assert planned.given == ("m", words)
-    assert planned.named["route"] == "marker"
+    assert planned.named["recipe"].route == "marker"
     assert planned.named["recipe"].tune == "lora"
     assert shown == ["the plan"]
     assert not Path("run").exists()
