@@ -350,7 +350,7 @@ def _refuse_taken(root: Path, *, may_hold_run: bool) -> RunRecord | None:
     elif not may_hold_run:
         raise RunError(
             f"{root} holds a run already (of the lexicon {record.lexicon!r}). "
-            "Go on with it by --resume, or name another folder."
+            "Go on with it by --resume, throw it away by --force, or name another folder."
         )
     return record
 
