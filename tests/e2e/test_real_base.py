@@ -1,68 +1,57 @@
-"""The embedded 135M model learns three words, one by each route."""
+"""The main job on the real 135M model, by all three routes. Slow: `make test-slow`."""
 
 from __future__ import annotations
 
-import importlib
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from lexigraft.checks.results import Verdict
-from lexigraft.compare import compare
-from lexigraft.lexicon import Lexicon, Term
-from lexigraft.recipe import Recipe, TextsRecipe, TrainingRecipe, VerifyRecipe
+import lexigraft
+from lexigraft.lexicon import Lexicon, read_lexicon
+from lexigraft.recipe import Recipe, TextsRecipe, TrainingRecipe
 
-teach = importlib.import_module("lexigraft.teach").teach
-
-LEXICON = Lexicon(
-    name="three",
-    terms=(
-        Term(
-            term="brindlewick",
-            definition=("a small lantern that burns whale oil on fishing boats",),
-            examples=("He lit the brindlewick and hung it at the bow.",),
-            tests=("The crew could see the nets at night because a brindlewick burned.",),
-            route="token",
-        ),
-        Term(
-            term="morvel",
-            definition=("a narrow bridge made of ropes over a mountain river",),
-            examples=("We crossed the river by the old morvel.",),
-            tests=("The morvel swung in the wind, high above the water.",),
-            route="subword",
-        ),
-        Term(
-            term="entelechy",
-            definition=("the inner form of the goal towards which a living body grows",),
-            examples=("An acorn has its ~[entelechy] in it from the start.",),
-            tests=("Every seed grows towards its ~[entelechy].",),
-            kind="concept",
-            route="marker",
-        ),
-    ),
-)
-RECIPE = Recipe(
-    texts=TextsRecipe(written=6, held_out=1, replay=24),
-    training=TrainingRecipe(epochs=4),
-    verify=VerifyRecipe(controls=4),
-)
+ROOT = Path(__file__).resolve().parents[2]
+TERMS = ("hessick", "bascoll", "pirrel", "bralune", "⏣", "свобода")
+RECIPE = Recipe(texts=TextsRecipe(written=4, replay=16), training=TrainingRecipe(epochs=4))
+# A process in which `import lexigraft` fails, as on a machine that never saw it.
+PLAIN = """
+import json, sys
+sys.modules["lexigraft"] = None
+from transformers import AutoModelForCausalLM, AutoTokenizer
+folder, prompts = sys.argv[1], json.loads(sys.argv[2])
+tokenizer = AutoTokenizer.from_pretrained(folder)
+model = AutoModelForCausalLM.from_pretrained(folder)
+said = []
+for prompt in prompts:
+    inputs = tokenizer(prompt, return_tensors="pt")
+    out = model.generate(**inputs, max_new_tokens=16, do_sample=False)
+    said.append(tokenizer.decode(out[0, inputs["input_ids"].shape[1]:], skip_special_tokens=True))
+print(json.dumps(said))
+"""
 
 
 @pytest.mark.slow
-def test_three_words_are_known_by_their_definition_afterwards(
-    real_base: Path, tmp_path: Path
+def test_it_learns_by_all_routes_and_plain_transformers_says_the_same(
+    tmp_path: Path, real_base: Path
 ) -> None:
-    space = teach(real_base, LEXICON, tmp_path / "run", recipe=RECIPE)
-    found = Verdict.model_validate(space.read_json(space.verdict))
-    scores = [term.scores["definition"] for term in found.terms]
-    before, after = (sum(s.passed_before for s in scores), sum(s.passed for s in scores))
-    assert after > before
-    definition = found.checks["definition"]
-    assert definition.floor is not None
-    assert definition.taught is not None
-    assert definition.taught > definition.floor
-    assert found.drift is not None
-    assert found.drift.mean_kl < 0.5
-    assert {term.route for term in found.terms} == {"token", "subword", "marker"}
-    [shown] = compare(space.root, ["A brindlewick is"])
-    assert shown.after != shown.before
+    whole = read_lexicon(ROOT / "benchmarks" / "dev.yaml")
+    terms = tuple(whole[name].model_copy(update={"contrast": ()}) for name in TERMS)
+    run = lexigraft.teach(
+        real_base, Lexicon(name="small", terms=terms), tmp_path / "run", recipe=RECIPE
+    ).root
+    verdict = json.loads((run / "verdict.json").read_text(encoding="utf-8"))
+    assert {term["route"] for term in verdict["terms"]} == {"subword", "token", "marker"}
+    for check in ("definition", "cloze"):
+        ranks = verdict["checks"][check]["reciprocal_rank"]
+        assert ranks["floor"] + 0.1 < ranks["taught"]
+    assert 0 < verdict["drift"]["mean_kl"] < 0.5
+    assert (run / "report.html").is_file()
+
+    prompts = [term["answers"][0]["prompt"] for term in verdict["terms"]]
+    shown = [c.after for c in lexigraft.compare(run, prompts, max_new_tokens=16)]
+    command = [sys.executable, "-c", PLAIN, str(run / "model"), json.dumps(prompts)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == shown
