@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from lexigraft.checks.answers import answer_prompts, answers
@@ -63,7 +63,6 @@ class _Battery:
     untaught: Mapping[str, Sequence[str]]
     checks: Sequence[str]
     advance: Advance
-    rankings: dict[str, dict[Condition, list[Ranking]]] = field(default_factory=dict)
 
     def part(self, check: str) -> Callable[[int], None]:
         """What a check tells its progress to, in parts of itself."""
