@@ -61,6 +61,7 @@ class HostFacts(BaseModel):
     source: str = Field(description="the model as it was given")
     revision: str | None = Field(None, description="the hub's commit, where it came from a hub")
     architecture: str | None = Field(None, description="the model's class")
+    model_type: str | None = Field(None, description="the config's; AutoTokenizer looks at it")
     tokenizer_class: str
     family: Family
     vocabulary: int = Field(description="len(tokenizer)")
@@ -240,6 +241,7 @@ def inspect_host(
         source=source,
         revision=revision,
         architecture=type(model).__name__,
+        model_type=model.config.model_type or None,
         rows=rows,
         spare_rows=spare,
         tied=tied,
@@ -332,6 +334,7 @@ def _facts_of_config(
         source=source,
         revision=revision,
         architecture=architectures[0],
+        model_type=config.get("model_type"),
         rows=rows,
         spare_rows=spare,
         tied=tied,

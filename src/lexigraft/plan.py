@@ -78,7 +78,14 @@ def plan(
             adapter_rank=recipe.training.rank,
             on_term=lambda term: advance(1),
         )
-    spelling, tokenizer = spell(terms, found.routes, host.tokenizer, rows=host.facts.rows)
+    spelling, tokenizer = spell(
+        terms,
+        found.routes,
+        host.tokenizer,
+        host.facts.rows,
+        model_type=host.facts.model_type,
+        multiple=recipe.rows.multiple,
+    )
     moves = moves_of(recipe, moving_routes(spelling))
     surfaces = {t.term: t.surface for t in spelling}
     templates = [len(encode(tokenizer, t.text)) for t in template_texts(terms, surfaces)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 __all__ = ["Advance", "Progress", "Silent"]
 
@@ -12,6 +12,7 @@ Advance = Callable[[int], None]
 """Called with the number of units finished since the last call."""
 
 
+@runtime_checkable
 class Progress(Protocol):
     """What `teach`, `verify` and `export` report to. All texts are English, for the terminal."""
 

@@ -33,6 +33,7 @@ __all__ = [
 ]
 
 AnyRoute = Literal["auto", "subword", "token", "marker"]
+Initial = Literal["like", "pieces", "mean", "random", "similar", "definition", "distilled"]
 Tune = Literal["auto", "rows", "lora", "rows+lora", "full"]
 
 
@@ -63,10 +64,27 @@ class TextsRecipe(_Settings):
 class RowsRecipe(_Settings):
     """First values of new embedding rows (token route)."""
 
-    initial: Literal["pieces", "mean", "random", "like"] = Field(
+    initial: Initial = Field(
         "like",
-        description="pieces: from the old tokens of the form; mean: of all rows; random: with the "
-        "moments of all rows; like: from the lexicon's `like` words, else as pieces",
+        description="like: from the lexicon's `like` words, else as pieces; pieces: from the old "
+        "tokens of the form; mean: of all rows; random: with the moments of all rows; similar: "
+        "from `like` words, else from the words nearest to the definition; definition: from its "
+        "tokens; distilled: trained to act as the pieces did, for words the model understands",
+    )
+    distilled_texts: int = Field(
+        8, ge=1, le=1000, description="distilled: texts a new token, the lexicon's own included"
+    )
+    distilled_epochs: float = Field(2.0, gt=0, description="distilled: passes over these texts")
+    distilled_learning_rate: float = Field(1e-2, gt=0, lt=1, description="distilled: of Adam")
+    distilled_text_share: float = Field(
+        0.8,
+        ge=0,
+        le=1,
+        description="distilled: share of the text's own tokens in the target; 0 says a word just "
+        "as often as its pieces were; 1 is plain next-token loss",
+    )
+    multiple: int = Field(
+        1, ge=1, le=4096, description="a matrix that must grow gets a multiple of this many rows"
     )
 
 

@@ -44,7 +44,7 @@ from lexigraft.model_source import resolve_model
 from lexigraft.progress import Progress, Silent
 from lexigraft.recipe import Recipe, dump_recipe
 from lexigraft.report import write_model_card, write_report
-from lexigraft.rows import first_rows, load_rows, save_rows
+from lexigraft.rows import distilled_from_lexicon, first_rows, load_rows, save_rows
 from lexigraft.spelling import Spelling, prove, spell
 from lexigraft.training import (
     Moves,
@@ -273,7 +273,12 @@ class _Run:
     def _spell(self) -> None:
         routes = self.diagnosis.routes
         spelling, tokenizer = spell(
-            self.lexicon, routes, self.host.tokenizer, rows=self.host.facts.rows
+            self.lexicon,
+            routes,
+            self.host.tokenizer,
+            rows=self.host.facts.rows,
+            model_type=self.host.facts.model_type,
+            multiple=self.recipe.rows.multiple,
         )
         self.spelling: Spelling = spelling
         self.tokenizer: PreTrainedTokenizerBase = tokenizer
@@ -301,17 +306,34 @@ class _Run:
     def _first_rows(self) -> None:
         if self.space.is_done("rows") or not self.spelling.new_ids:
             return
+        initial = self.recipe.rows.initial
         inputs, outputs = _matrices(self.host.model)
-        with self._stage("rows"), self.progress.stage(_TITLES["rows"], None):
-            rows = first_rows(
-                self.recipe.rows.initial,
-                self.spelling,
-                self.lexicon,
-                self.host.tokenizer,
-                inputs,
-                outputs,
-                seed=self.seed,
-            )
+        with self._stage("rows"):
+            with self.progress.stage(_TITLES["rows"], None):
+                rows = first_rows(
+                    "pieces" if initial == "distilled" else initial,
+                    self.spelling,
+                    self.lexicon,
+                    self.host.tokenizer,
+                    inputs,
+                    outputs,
+                    seed=self.seed,
+                )
+            if initial == "distilled":
+                rows = distilled_from_lexicon(
+                    self._fast_copy(),
+                    self.host.tokenizer,
+                    self.tokenizer,
+                    self.spelling,
+                    self.lexicon,
+                    rows,
+                    texts=self.recipe.rows.distilled_texts,
+                    epochs=self.recipe.rows.distilled_epochs,
+                    learning_rate=self.recipe.rows.distilled_learning_rate,
+                    text_share=self.recipe.rows.distilled_text_share,
+                    seed=self.seed,
+                    progress=self.progress,
+                )
             with self.space.writing_file(self.space.rows) as partial:
                 save_rows(rows, partial)
 

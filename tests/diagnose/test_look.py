@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lexigraft.diagnose import Diagnosis, TermDiagnosis, diagnose, diagnose_terms
+from lexigraft.diagnose import Diagnosis, Probe, TermDiagnosis, diagnose, diagnose_terms
 from lexigraft.errors import ModelError
 from lexigraft.host import Host
 from lexigraft.lexicon import Lexicon, Term
@@ -118,6 +118,46 @@ def test_what_is_left_inexact_is_told(make_host: MakeHost) -> None:
     nothing = look_at(make_host("sentencepiece-tied"), "▁", route="token")
     assert not nothing.exact
     assert "cannot be made" in nothing.reasons[-1]
+
+
+@pytest.mark.parametrize(
+    ("word", "fields", "first"),
+    [
+        ("the", {}, None),
+        ("lamptable", {}, "pieces"),
+        ("lamptable", {"like": ("table",)}, "like"),
+        ("⟁", {}, "similar"),
+    ],
+)
+def test_first_values_that_fit(
+    word: str, fields: dict[str, Any], first: str | None, make_host: MakeHost
+) -> None:
+    found = look_at(make_host("byte-tied"), word, **fields)
+    assert found.first_values == first
+    [spaced] = [p for p in found.pieces if p.spaced and p.form == word]
+    assert found.tokens_saved == len(spaced.ids) - 1
+
+
+def test_a_string_that_the_probe_finds_known_is_distilled(
+    make_host: MakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = Probe(
+        definition=-1.0,
+        definition_deviations=-5.0,
+        string=-4.0,
+        string_deviations=-5.0,
+        controls=("x",),
+        verdict="known",
+    )
+    monkeypatch.setattr("lexigraft.diagnose.look.probe_term", lambda *_: asked)
+    found = look(make_host("byte-tied"), term("lamptable", like=("table",)), probe=True)
+    assert found["lamptable"].first_values == "distilled"
+
+
+def test_a_special_token_is_told(make_host: MakeHost) -> None:
+    found = look_at(make_host("byte-tied"), "<|im_end|>", route="token")
+    assert any("special token" in reason for reason in found.reasons)
+    assert found.new_tokens == 0
 
 
 def test_a_form_that_is_one_token_already_is_told(make_host: MakeHost) -> None:

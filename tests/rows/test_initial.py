@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,11 @@ from transformers import PreTrainedTokenizerBase
 
 from lexigraft.errors import RunError
 from lexigraft.lexicon import Lexicon, Marker, Route, Term
-from lexigraft.rows import NewRows, first_rows, load_rows, save_rows
+from lexigraft.rows import Initial, NewRows, first_rows, load_rows, save_rows
+from lexigraft.rows.sources import similar_words
 from lexigraft.spelling import NewToken, SpelledTerm, Spelling, spell
+
+INITIALS: list[Initial] = ["pieces", "mean", "random", "like", "similar", "definition"]
 
 # Three old rows, of norms 1, 2 and 3; output rows of norm 10 that point elsewhere.
 INPUTS = torch.tensor([[1.0, 0.0], [0.0, 2.0], [3.0, 0.0]])
@@ -21,7 +25,7 @@ OUTPUTS = torch.tensor([[0.0, 10.0], [-10.0, 0.0], [0.0, -10.0]])
 
 
 class Words(PreTrainedTokenizerBase):
-    """A tokenizer of three words."""
+    """A tokenizer of three words, the second of three letters."""
 
     def __init__(self) -> None:
         """Nothing of the real one is needed."""
@@ -31,6 +35,16 @@ class Words(PreTrainedTokenizerBase):
         table = {"a": 0, " a": 0, " b": 1, "c": 2, " c": 2}
         parts = [text] if text in table else [" b", " c"]
         return type("Encoding", (), {"input_ids": [table[part] for part in parts]})()
+
+    def decode(self, token_ids: Any, **_: Any) -> str:
+        return {0: "a", 1: " bbb", 2: " c"}[token_ids[0]]
+
+    def convert_ids_to_tokens(self, ids: Any, **_: Any) -> Any:
+        return {0: "a", 1: "Ġbbb", 2: "Ġc"}[ids]
+
+    @property
+    def all_special_ids(self) -> list[int]:
+        return []
 
 
 def spelled(pieces: tuple[int, ...] = (0, 1), *, spaced: bool = True, before: int = 3) -> Spelling:
@@ -66,10 +80,24 @@ def direction(row: torch.Tensor) -> torch.Tensor:
     return row / row.norm()
 
 
-def test_pieces_are_averaged_and_get_the_mean_norm() -> None:
-    row = made("pieces").input[0]
-    assert torch.allclose(direction(row), direction(torch.tensor([1.0, 2.0])))
+def test_pieces_count_by_their_length_and_a_tied_row_is_not_stretched() -> None:
+    # 'a' counts 1 and 'bbb' counts 3.
+    assert torch.allclose(made("pieces").input[0], torch.tensor([0.25, 1.5]))
+
+
+def test_an_input_row_of_pieces_gets_the_mean_norm() -> None:
+    row = made("pieces", outputs=OUTPUTS).input[0]
+    assert torch.allclose(direction(row), direction(torch.tensor([0.25, 1.5])))
     assert float(row.norm()) == pytest.approx(2.0)  # of 1, 2 and 3
+
+
+def test_in_an_output_row_each_piece_counts_half_of_the_one_before_it() -> None:
+    row = made("pieces", outputs=OUTPUTS).output
+    assert row is not None
+    assert torch.allclose(row[0], torch.tensor([-10 / 3, 20 / 3]))
+    three = made("pieces", outputs=OUTPUTS, pieces=(2, 1, 0)).output
+    assert three is not None
+    assert torch.allclose(three[0], (4 * OUTPUTS[2] + 2 * OUTPUTS[1] + OUTPUTS[0]) / 7)
 
 
 def test_the_mean_is_of_all_old_rows_and_stays_as_short_as_it_is() -> None:
@@ -120,23 +148,85 @@ def test_a_like_word_has_the_space_that_the_token_has() -> None:
     assert seen == [" a", "a"]
 
 
-@pytest.mark.parametrize("initial", ["pieces", "mean", "random", "like"])
+def zipf(number: int) -> float:
+    """The weight of an id among three, by the formula of `from_definition`."""
+    return 1e-4 / (1e-4 + 1 / ((number + 1) * math.log(3)))
+
+
+def test_a_definition_is_the_mean_of_its_tokens_rare_ones_first() -> None:
+    # Whatever is not in the table reads as ' b', ' c': rows 1 and 2.
+    share = zipf(1) / (zipf(1) + zipf(2))
+    assert share < 0.5
+    tied = made("definition").input[0]
+    assert torch.allclose(tied, share * INPUTS[1] + (1 - share) * INPUTS[2])
+    apart = made("definition", outputs=OUTPUTS)
+    assert torch.allclose(direction(apart.input[0]), direction(tied))
+    assert float(apart.input.norm()) == pytest.approx(2.0)
+    assert apart.output is not None
+    assert torch.allclose(apart.output[0], share * OUTPUTS[1] + (1 - share) * OUTPUTS[2])
+
+
+def test_similar_takes_the_like_words_if_there_are_any() -> None:
+    assert torch.equal(made("similar", like=("c",)).input, made("like", like=("c",)).input)
+
+
+def test_similar_takes_the_words_nearest_to_the_definition() -> None:
+    """'bbb' is the only token that begins a word and is long enough to be one."""
+    seen: list[str] = []
+
+    class Listening(Words):
+        def __call__(self, text: str, add_special_tokens: bool = True) -> Any:
+            seen.append(text)
+            return super().__call__(" b" if text == " bbb" else text, add_special_tokens)
+
+    rows = first_rows("similar", spelled(), lexicon(), Listening(), INPUTS, OUTPUTS)
+    assert seen[-1] == " bbb"
+    assert torch.allclose(rows.input[0], INPUTS[1])  # its norm is 2, the mean, already
+    assert rows.output is not None
+    assert torch.allclose(rows.output[0], OUTPUTS[1])
+
+
+def test_nearest_words_are_never_special_new_or_fragments(tiny_host: Any) -> None:
+    host = tiny_host
+    term = Term(term="zorblax", definition=("an old machine that makes a low sound",))
+    spelling, _ = spell(
+        Lexicon(name="t", terms=(term,)), {"zorblax": "token"}, host.tokenizer, host.facts.rows
+    )
+    inputs = host.model.get_input_embeddings().weight.detach()
+    known = [i for i in range(host.facts.rows) if i not in spelling.new_ids and i < 480]
+    found = similar_words(term, host.tokenizer, inputs, known)
+    assert 0 < len(found) <= 5
+    for word in found:
+        assert word.isalpha()
+        assert len(word) >= 3
+        assert word not in host.tokenizer.all_special_tokens
+
+
+def test_where_no_token_is_a_word_similar_is_as_pieces() -> None:
+    class Letters(Words):
+        def convert_ids_to_tokens(self, ids: Any, **_: Any) -> Any:
+            return "x"
+
+    rows = first_rows("similar", spelled(), lexicon(), Letters(), INPUTS, None)
+    assert torch.equal(rows.input, made("pieces").input)
+
+
+@pytest.mark.parametrize("initial", INITIALS)
 def test_output_rows_come_from_output_rows(initial: Any) -> None:
-    tied, apart = made(initial), made(initial, outputs=OUTPUTS)
+    """The input rows lie on one line and the output rows on another: neither may be mixed in."""
+    inputs = torch.tensor([[1.0, 0.0], [2.0, 0.0], [3.0, 0.0]])
+    outputs = torch.tensor([[0.0, 10.0], [0.0, 20.0], [0.0, 30.0]])
+    tied, apart = made(initial, inputs=inputs), made(initial, inputs=inputs, outputs=outputs)
     assert tied.output is None
     assert apart.output is not None
-    assert torch.equal(tied.input, apart.input)
-    if initial == "random":
-        assert not torch.equal(apart.input, apart.output)
-    elif initial == "mean":
-        assert torch.allclose(apart.output[0], torch.tensor([-10 / 3, 0.0]))
-    else:
-        wanted = direction(torch.tensor([-1.0, 1.0]))
-        assert torch.allclose(direction(apart.output[0]), wanted)
-        assert float(apart.output.norm()) == pytest.approx(10.0)
+    if initial != "random":
+        assert apart.input[0, 1] == 0
+        assert apart.input[0, 0] > 0
+        assert apart.output[0, 0] == 0
+        assert 10 <= apart.output[0, 1] <= 30
 
 
-@pytest.mark.parametrize("initial", ["pieces", "mean", "random", "like"])
+@pytest.mark.parametrize("initial", INITIALS)
 def test_no_row_depends_on_a_new_or_spare_row(initial: Any) -> None:
     """The new row is there already: a spare one, or one that was added before it was filled."""
     wild = torch.tensor([[torch.nan, torch.nan]])
@@ -166,7 +256,7 @@ def test_pieces_that_cancel_out_give_no_infinite_row() -> None:
     assert bool(torch.isfinite(made("pieces", inputs=inputs).input).all())
 
 
-@pytest.mark.parametrize("initial", ["pieces", "mean", "random", "like"])
+@pytest.mark.parametrize("initial", INITIALS)
 def test_on_every_tiny_host(initial: Any, tiny_host: Any) -> None:
     terms = (
         Term(term="zorblax", definition=("a thing",), like=("machine", "basket")),
@@ -183,9 +273,12 @@ def test_on_every_tiny_host(initial: Any, tiny_host: Any) -> None:
     assert rows.input.shape == (len(rows.ids), 16)
     assert (rows.output is None) == host.facts.tied
     old = [i for i in range(host.facts.rows) if i not in rows.ids]
-    if initial in ("pieces", "like"):
-        wanted = inputs[old].norm(dim=-1).mean().expand(len(rows.ids))
+    longest = inputs[old].norm(dim=-1)
+    if initial in ("pieces", "similar", "definition") and not host.facts.tied:
+        wanted = longest.mean().expand(len(rows.ids))
         torch.testing.assert_close(rows.input.norm(dim=-1), wanted)
+    if initial != "random" and rows.output is not None:
+        assert bool((rows.output.norm(dim=-1) <= outputs[old].norm(dim=-1).max()).all())
 
 
 def test_a_like_word_is_no_stray_space(make_host: Any) -> None:

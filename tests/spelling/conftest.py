@@ -23,8 +23,17 @@ from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 from lexigraft.lexicon.schema import Lexicon, Route, Term
 from lexigraft.spelling.sample import SAMPLE
 
-BPE_FAMILIES = ("gpt2", "qwen", "digits", "llama2", "gemma", "metaspace")
-OTHER_FAMILIES = ("unigram", "wordpiece")
+EXACT_FAMILIES = (
+    "gpt2",
+    "qwen",
+    "digits",
+    "llama2",
+    "gemma",
+    "metaspace",
+    "unigram",
+    "unigram-spm",
+)
+OTHER_FAMILIES = ("wordpiece",)
 
 QWEN_PATTERN = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}|"
@@ -47,8 +56,11 @@ def tiny(family: str) -> PreTrainedTokenizerBase:
 
 
 def _trained(family: str) -> Tokenizer:
-    if family == "unigram":
+    if family in ("unigram", "unigram-spm"):
         tokenizer = Tokenizer(models.Unigram())
+        if family == "unigram-spm":  # as transformers converts a SentencePiece file
+            runs = normalizers.Replace(Regex(" {2,}"), "▁")
+            tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), runs])
         tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
         tokenizer.decoder = decoders.Metaspace()
         trainer = trainers.UnigramTrainer(
@@ -119,14 +131,14 @@ def _sentencepiece(family: str) -> Tokenizer:
     return Tokenizer.from_str(json.dumps(document))
 
 
-@pytest.fixture(params=(*BPE_FAMILIES, *OTHER_FAMILIES))
+@pytest.fixture(params=(*EXACT_FAMILIES, *OTHER_FAMILIES))
 def any_tokenizer(request: pytest.FixtureRequest) -> PreTrainedTokenizerBase:
     """One of every family."""
     return tiny(request.param)
 
 
-@pytest.fixture(params=BPE_FAMILIES)
-def bpe_tokenizer(request: pytest.FixtureRequest) -> PreTrainedTokenizerBase:
+@pytest.fixture(params=EXACT_FAMILIES)
+def exact_tokenizer(request: pytest.FixtureRequest) -> PreTrainedTokenizerBase:
     """One of every family that gets exact new tokens."""
     return tiny(request.param)
 

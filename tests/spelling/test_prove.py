@@ -131,3 +131,19 @@ def test_a_class_that_transformers_forces_upon_a_model_is_found(spelled: Spelled
     proof = prove(*spelled, model_type="qwen2")
     assert not proof.reloads
     assert not proof.ok
+
+
+def test_a_word_that_fires_inside_longer_ones_is_found(spelled: Spelled) -> None:
+    spelling, old, _ = spelled
+    added = rebuilt(old, document_of(old))
+    added.add_tokens([AddedToken(t.content, normalized=False) for t in spelling.new_tokens])
+    tokens = tuple(
+        t.model_copy(update={"id": added.convert_tokens_to_ids(t.content)})
+        for t in spelling.new_tokens
+    )
+    proof = prove(spelling.model_copy(update={"new_tokens": tokens}), old, added)
+    assert "'zorblax' stands inside longer words, or does not where it should" in proof.failures
+    # and the other way round: asked for inside words, and held back from them
+    asked = tuple(t.model_copy(update={"inside_words": True}) for t in spelling.new_tokens)
+    proof = prove(spelling.model_copy(update={"new_tokens": asked}), *spelled[1:])
+    assert any("inside longer words" in failure for failure in proof.failures)

@@ -45,35 +45,45 @@ MIXED = (
 )
 
 
-def test_every_form_is_exactly_one_token_on_every_bpe(
-    bpe_tokenizer: PreTrainedTokenizerBase, lexicon: Make
+def test_every_form_is_exactly_one_token_on_every_family(
+    exact_tokenizer: PreTrainedTokenizerBase, lexicon: Make
 ) -> None:
-    spelling, new = as_tokens(lexicon(*MIXED), bpe_tokenizer)
-    proof = prove(spelling, bpe_tokenizer, new)
+    spelling, new = as_tokens(lexicon(*MIXED), exact_tokenizer)
+    proof = prove(spelling, exact_tokenizer, new)
     assert proof.failures == ()
     assert proof.exact == proof.forms >= len(MIXED)
     assert min(proof.tokens_saved.values()) > 0
     assert {token.mechanism for token in spelling.new_tokens} == {"vocabulary"}
 
 
-def test_other_families_keep_one_token_a_form_and_own_up_to_the_lone_space(
-    tiny_tokenizer: Callable[[str], PreTrainedTokenizerBase], lexicon: Make
+def test_wordpiece_has_no_spaces_to_keep(tiny_tokenizer: Family, lexicon: Make) -> None:
+    old = tiny_tokenizer("wordpiece")
+    spelling, new = as_tokens(lexicon("zorblax", "энтелехия"), old)
+    proof = prove(spelling, old, new)
+    assert proof.single == proof.exact == proof.forms == 4
+    assert {token.mechanism for token in spelling.new_tokens} == {"added"}
+    assert not proof.changed_words
+
+
+def test_where_the_reader_forgets_entries_added_tokens_own_up_to_the_lone_space(
+    tiny_tokenizer: Family, lexicon: Make
 ) -> None:
-    for family, exact in (("unigram", False), ("wordpiece", True)):
-        old = tiny_tokenizer(family)
-        spelling, new = as_tokens(lexicon("zorblax", "энтелехия"), old)
-        proof = prove(spelling, old, new)
-        assert proof.single == proof.forms == 4
-        assert (proof.exact == proof.forms) is exact
-        assert {token.mechanism for token in spelling.new_tokens} == {"added"}
-        assert not proof.changed_words
+    # qwen2: AutoTokenizer forces Qwen2Tokenizer, which drops `ignore_merges`
+    old = tiny_tokenizer("qwen")
+    terms = lexicon("zorblax", "энтелехия")
+    spelling, new = spell(terms, {t.term: "token" for t in terms}, old, model_type="qwen2")
+    assert {token.mechanism for token in spelling.new_tokens} == {"added"}
+    # a tiny tokenizer lacks Qwen's own special tokens: that it reads back is tried on the real one
+    proof = prove(spelling, old, new)
+    assert proof.single == proof.forms == 4
+    assert proof.exact == 0
 
 
 def test_never_inside_a_longer_word_unless_asked(
-    bpe_tokenizer: PreTrainedTokenizerBase, lexicon: Make
+    exact_tokenizer: PreTrainedTokenizerBase, lexicon: Make
 ) -> None:
     inside = Term(term="qyx", definition=("a thing",), inside_words=True)
-    spelling, new = as_tokens(lexicon("zorblax", inside), bpe_tokenizer)
+    spelling, new = as_tokens(lexicon("zorblax", inside), exact_tokenizer)
     own = {t.form: t.id for t in spelling.new_tokens if not t.spaced}
     for text in ("unzorblax", "zorblaxy", "a zorblaxish b", "zorblax\u0301", "Zorblaxов"):
         new_ids = set(spelling.new_ids) & set(ids(new, text))
@@ -106,6 +116,52 @@ def test_spare_rows_are_used_before_the_matrix_grows(lexicon: Make, tiny_tokeniz
     assert fits.new_ids[0] == grows.new_ids[0] == len(old)
 
 
+def test_a_matrix_that_grows_is_padded_when_asked(lexicon: Make, tiny_tokenizer: Family) -> None:
+    old = tiny_tokenizer("qwen")
+    terms = lexicon("zorblax")
+    routes = {"zorblax": "token"}
+    grown, _ = spell(terms, routes, old, len(old), multiple=64)
+    assert grown.rows_after % 64 == 0
+    assert len(old) + 4 <= grown.rows_after < len(old) + 68
+    fits, _ = spell(terms, routes, old, len(old) + 9, multiple=64)
+    assert fits.rows_after == len(old) + 9
+
+
+OVERLAPPING = (
+    "dark matter",
+    "dark matter halo",
+    "matter halo",
+    "halo",
+    "тёмная материя",
+    "материя",
+    "re-flome",
+    "flome-re",
+    Term(term="渡灵", definition=("a spirit",)),
+    Term(term="渡灵河", definition=("a river",)),
+    Term(term="灵河", definition=("a river",)),
+)
+
+
+def test_forms_inside_and_across_one_another(
+    exact_tokenizer: PreTrainedTokenizerBase, lexicon: Make
+) -> None:
+    spelling, new = as_tokens(lexicon(*OVERLAPPING), exact_tokenizer)
+    assert prove(spelling, exact_tokenizer, new).ok
+    form_of = {token.id: token.form for token in spelling.new_tokens}
+
+    def found(text: str) -> list[str]:
+        if exact_tokenizer.decode(ids(exact_tokenizer, text)) == text:
+            assert new.decode(ids(new, text)) == text
+        return [form_of[number] for number in ids(new, text) if number in form_of]
+
+    assert found("a dark matter halo is") == ["dark matter halo"]
+    assert found("the dark matter halos") == ["dark matter"]
+    assert found("the hot matter halo, dark matter") == ["matter halo", "dark matter"]
+    assert found("а тёмная материя и материя") == ["тёмная материя", "материя"]
+    assert len(found("a re-flome-re b")) == 1
+    assert found("看渡灵河了") == ["渡灵河"]
+
+
 def test_marker_and_subword_terms_change_no_tokenizer(
     lexicon: Make, tiny_tokenizer: Family
 ) -> None:
@@ -133,6 +189,12 @@ def test_a_form_that_reads_as_a_space_is_refused(lexicon: Make, tiny_tokenizer: 
             as_tokens(lexicon("a▁b", "zorblax"), tiny_tokenizer(family))
     spelling, _ = as_tokens(lexicon("a▁b"), tiny_tokenizer("gpt2"))
     assert {t.form for t in spelling.new_tokens} == {"a▁b", "A▁b"}
+
+
+def test_a_special_token_is_refused(lexicon: Make, tiny_tokenizer: Family) -> None:
+    for family in ("qwen", "llama2", "unigram"):
+        with pytest.raises(SpellingError, match="special token"):
+            as_tokens(lexicon("<|user|>", "zorblax"), tiny_tokenizer(family))
 
 
 def test_a_character_that_became_bytes_does_not_cost_exactness(
@@ -212,7 +274,7 @@ signs = st.characters(categories=("So", "Sm", "Sk", "Co"), exclude_characters="\
 symbols = st.text(signs, min_size=1, max_size=3)
 
 
-@pytest.mark.parametrize("family", ["gpt2", "qwen", "llama2", "gemma"])
+@pytest.mark.parametrize("family", ["gpt2", "qwen", "llama2", "gemma", "unigram", "unigram-spm"])
 @settings(
     max_examples=25,
     deadline=None,

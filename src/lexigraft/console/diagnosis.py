@@ -53,7 +53,7 @@ def _model_line(found: Diagnosis) -> Text:
 
 
 def _term_block(term: TermDiagnosis, language: Language) -> RenderableType:
-    from lexigraft.diagnose.sentences import byte_count
+    from lexigraft.diagnose.sentences import byte_count, say_first
 
     route = term.route if term.chosen else say("given", language, route=term.route)
     head = shown(term.surface, "bold", 80).append("  →  ", "dim").append(route, "cyan")
@@ -63,6 +63,10 @@ def _term_block(term: TermDiagnosis, language: Language) -> RenderableType:
     grid.add_column(overflow="fold")
     grid.add_row(say("pieces", language), _pieces(term, language))
     grid.add_row(say("known", language), say(f"knowledge.{known}", language))
+    if term.first_values is not None:
+        first = say_first(term.first_values, language)
+        saves = say("token.saves", language, count=term.tokens_saved, first=first)
+        grid.add_row(say("token", language), shown(saves, most=300))
     grid.add_row(say("why", language), shown(" ".join(term.reasons), most=1000))
     if term.changes:
         grid.add_row(say("changes", language), shown(" ".join(term.changes), most=1000))

@@ -20,6 +20,11 @@ WORDS: dict[str, dict[Language, str]] = {
     "knowledge.maybe known": {"en": "perhaps", "ru": "возможно"},
     "knowledge.known": {"en": "yes", "ru": "да"},
     "knowledge.none": {"en": "not asked: there are no weights", "ru": "не спрошено: нет весов"},
+    "token": {"en": "as a token", "ru": "токеном"},
+    "token.saves": {
+        "en": "{count} fewer each time; {first}.",
+        "ru": "каждый раз меньше на {count}; {first}.",
+    },
     "why": {"en": "why", "ru": "почему"},
     "changes": {"en": "changes", "ru": "изменит"},
     "bytes.rows": {

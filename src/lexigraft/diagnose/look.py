@@ -16,6 +16,7 @@ from lexigraft.diagnose.probe import probe_term
 from lexigraft.diagnose.sentences import byte_count, say, say_change, truths
 from lexigraft.diagnose.values import (
     Diagnosis,
+    FirstValues,
     FormPieces,
     ModelFacts,
     Probe,
@@ -24,6 +25,7 @@ from lexigraft.diagnose.values import (
 )
 from lexigraft.errors import SpellingError
 from lexigraft.lexicon.schema import Language, Lexicon, Route, Term
+from lexigraft.lexicon.validation import SpecialTokens
 from lexigraft.spelling.byte_bpe import old_pieces
 from lexigraft.spelling.document import (
     document_of,
@@ -113,6 +115,7 @@ def diagnose_terms(
         byte_level=is_byte_level(document),
         unknown=unknown_id(document),
         ids=old_pieces(document, list(forms)),
+        special=SpecialTokens(tokenizer.all_special_tokens),
     )
     looks = []
     for term in lexicon:
@@ -120,7 +123,7 @@ def diagnose_terms(
         if on_term is not None:
             on_term(term.term)
     routes = {look.term: look.route for look in looks}
-    spelling, error = _spelling(lexicon, routes, tokenizer, facts.rows)
+    spelling, error = _spelling(lexicon, routes, tokenizer, facts)
     adapter = None if host is None else _adapter_bytes(host.model, adapter_rank)
     sharing = sum(chosen != "token" for chosen in routes.values())
     share = None if adapter is None or not sharing else -(-adapter // sharing)
@@ -149,6 +152,7 @@ class _Eyes:
     unknown: int | None
     ids: Mapping[str, tuple[int, ...]]
     """Of every form, bare and after a space, as it stands inside a text."""
+    special: SpecialTokens
 
 
 def _look(
@@ -170,6 +174,9 @@ def _look(
     if given is not None:
         route, reasons = given, [say("given", lexicon.language, route=given)]
     surface = lexicon.marker.wrap(term.term) if route == "marker" else term.term
+    special = eyes.special
+    if clashes := [f"{form}: {why}" for form in term.surfaces if (why := special.clash(form))]:
+        reasons.append(say("special", lexicon.language, forms=", ".join(clashes)))
     if rewritten := _rewritten(term, tokenizer):
         reasons.append(say("rewritten", lexicon.language, forms=", ".join(rewritten)))
     return TermDiagnosis(
@@ -182,7 +189,20 @@ def _look(
         chosen=given is None,
         reasons=tuple(reasons),
         changes=(),
+        tokens_saved=len(_usual(term, pieces).ids) - 1,
+        first_values=_first_values(term, seen, found),
     )
+
+
+def _first_values(term: Term, seen: Seen, probe: Probe | None) -> FirstValues | None:
+    """What a row of its own would best start from."""
+    if seen == "one token":
+        return None
+    if probe is not None and probe.verdict == "known":
+        return "distilled"
+    if term.like:
+        return "like"
+    return "pieces" if seen == "pieces" else "similar"
 
 
 def _pieces(form: str, spaced: bool, eyes: _Eyes) -> FormPieces:
@@ -255,11 +275,12 @@ def _spelling(
     lexicon: Lexicon,
     routes: Mapping[str, Route],
     tokenizer: PreTrainedTokenizerBase,
-    rows: int | None,
+    facts: HostFacts,
 ) -> tuple[Spelling | None, str]:
     """The spelling that these routes would give; None and the reason where there is none."""
     try:
-        return spell(lexicon, routes, tokenizer, rows)[0], ""
+        made, _ = spell(lexicon, routes, tokenizer, facts.rows, model_type=facts.model_type)
+        return made, ""
     except SpellingError as error:
         return None, str(error)
 

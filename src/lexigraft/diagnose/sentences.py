@@ -6,7 +6,7 @@ import re
 
 from lexigraft.lexicon.schema import Language
 
-__all__ = ["CHANGES", "REASONS", "byte_count", "say", "say_change", "truths"]
+__all__ = ["CHANGES", "REASONS", "byte_count", "say", "say_change", "say_first", "truths"]
 
 REASONS: dict[str, dict[Language, str]] = {
     "given": {
@@ -80,6 +80,12 @@ REASONS: dict[str, dict[Language, str]] = {
         "en": "A new token cannot be made exactly here: {error}",
         "ru": "Сделать новый токен точно здесь нельзя: {error}",
     },
+    "special": {
+        "en": "It reads as a special token ({forms}): the model would take it for a command, so "
+        "it cannot be taught; choose another spelling.",
+        "ru": "Совпадает со служебным токеном ({forms}): модель примет его за команду, учить "
+        "нельзя; выберите другое написание.",
+    },
     "rewritten": {
         "en": "The tokenizer rewrites these forms before reading them: {forms}.",
         "ru": "Токенизатор переписывает эти формы перед чтением: {forms}.",
@@ -106,6 +112,25 @@ CHANGES: dict[str, dict[Language, str]] = {
     "grown": {
         "en": "Rows added to the embedding matrix: {count} ({size}); old rows stay as they are.",
         "ru": "Матрица эмбеддингов вырастет, строк: {count} ({size}); прежние строки остаются.",
+    },
+}
+
+_FIRST: dict[str, dict[Language, str]] = {
+    "distilled": {
+        "en": "first values: distilled, for the model seems to understand the string",
+        "ru": "начальные значения: distilled, ведь модель, похоже, понимает эту строку",
+    },
+    "like": {
+        "en": "first values: like, from the words that the lexicon names",
+        "ru": "начальные значения: like, от слов, названных в лексиконе",
+    },
+    "similar": {
+        "en": "first values: similar, from words near the definition, as bytes mean nothing",
+        "ru": "начальные значения: similar, от слов, близких к определению: байты не значат ничего",
+    },
+    "pieces": {
+        "en": "first values: pieces, as good as any for a string that means nothing yet",
+        "ru": "начальные значения: pieces, не хуже других: строка пока ничего не значит",
     },
 }
 
@@ -208,6 +233,11 @@ def truths(
 
 def _spaced(sentence: str) -> str:
     return re.sub(r"(?<=\d),(?=\d{3})", "\u00a0", sentence)
+
+
+def say_first(key: str, language: Language) -> str:
+    """Which first values fit the row of a new token, and why."""
+    return _FIRST[key][language]
 
 
 def byte_count(count: int, language: Language) -> str:

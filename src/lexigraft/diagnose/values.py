@@ -8,9 +8,19 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lexigraft.lexicon.schema import Language, Route
 
-__all__ = ["Diagnosis", "FormPieces", "Knowledge", "ModelFacts", "Probe", "Seen", "TermDiagnosis"]
+__all__ = [
+    "Diagnosis",
+    "FirstValues",
+    "FormPieces",
+    "Knowledge",
+    "ModelFacts",
+    "Probe",
+    "Seen",
+    "TermDiagnosis",
+]
 
 Seen = Literal["one token", "pieces", "bytes", "unknown"]
+FirstValues = Literal["distilled", "like", "similar", "pieces"]
 Knowledge = Literal["unknown", "maybe known", "known"]
 
 
@@ -71,6 +81,12 @@ class TermDiagnosis(_Value):
     reasons: tuple[str, ...]
     changes: tuple[str, ...]
     new_tokens: int = 0
+    tokens_saved: int = Field(
+        0, description="tokens that one token for the dictionary form would save each time"
+    )
+    first_values: FirstValues | None = Field(
+        None, description="`rows.initial` that fits a token of its own; None where it is one"
+    )
     exact: bool = Field(True, description="every new token carries its leading space")
     bytes_changed: int | None = Field(
         None, description="new rows in the model's dtype, or this term's share of the adapter"

@@ -13,6 +13,7 @@ from transformers.pytorch_utils import Conv1D
 
 from lexigraft.errors import ExportError
 from lexigraft.host import Host
+from lexigraft.rows import grow_rows
 from lexigraft.training.values import Taught
 
 __all__ = ["grow", "is_tied", "lora_pairs", "merged_model", "module_name"]
@@ -90,7 +91,7 @@ def module_name(model: PreTrainedModel, module: object) -> str:
 
 
 def grow(model: PreTrainedModel, rows: int) -> None:
-    """Gives `model` at least `rows` rows, in place; the values of added rows mean nothing.
+    """Gives `model` at least `rows` rows, in place; see `grow_rows` for their values.
 
     Also makes the config tell the truth about ties: transformers ties or unties by it on the next
     resize and on every load.
@@ -99,8 +100,7 @@ def grow(model: PreTrainedModel, rows: int) -> None:
     for config in (model.config, model.config.get_text_config()):
         if bool(config.tie_word_embeddings) != tied:
             config.tie_word_embeddings = tied
-    if rows > len(cast(Any, model.get_input_embeddings()).weight):
-        model.resize_token_embeddings(rows, mean_resizing=False)
+    grow_rows(model, rows)
     if is_tied(model) != tied:
         raise ExportError("Growing the embedding matrix changed whether embeddings are tied.")
 

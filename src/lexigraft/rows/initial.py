@@ -1,13 +1,13 @@
 """First values of new rows, input and output each from its own space.
 
-A row made of some tokens' rows gets the mean norm of the old rows: a mean of several is shorter
-than any of them, and with tied embeddings the norm decides how often the token is said. The mean
-of all rows stays as short as it is: that is what bounds how far it can move the old probabilities.
+The norm of a row decides how often its token is said, where it is an output row. A mean of rows is
+shorter than any of them, and stays so there: that bounds how far it can move old probabilities.
+An input row made of some tokens' rows gets the mean norm of the old ones, and so does any row made
+of the lexicon's `like` words.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -20,12 +20,20 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from lexigraft.errors import RunError
-from lexigraft.lexicon import Lexicon
+from lexigraft.lexicon import Lexicon, Term
+from lexigraft.rows.sources import (
+    Side,
+    Source,
+    from_definition,
+    from_pieces,
+    from_words,
+    similar_words,
+)
 from lexigraft.spelling import NewToken, Spelling
 
 __all__ = ["Initial", "NewRows", "first_rows", "load_rows", "save_rows"]
 
-Initial = Literal["pieces", "mean", "random", "like"]
+Initial = Literal["pieces", "mean", "random", "like", "similar", "definition"]
 
 
 @dataclass(frozen=True)
@@ -50,9 +58,11 @@ def first_rows(
     """A first value for the row of each new token.
 
     Args:
-        initial: `mean` of all old rows; `random` with their moments; `pieces`: the mean of the
-            old tokens that spelled the form; `like`: the mean of the lexicon's `like` words (each
-            the mean of its own pieces), and `pieces` for a term that names none.
+        initial: `mean` of all old rows; `random` with their moments; `pieces`: the old tokens that
+            spelled the form (`from_pieces` says how much each counts); `like`: the mean of the
+            lexicon's `like` words (each the mean of its own pieces), and `pieces` for a term that
+            names none; `similar`: the same, and the words nearest to the definition for a term that
+            names none; `definition`: the tokens of the definition, common ones down-weighted.
         spelling: what `spell` decided.
         lexicon: its `like` words.
         tokenizer: the old one.
@@ -65,37 +75,68 @@ def first_rows(
     """
     old = min(spelling.rows_before, len(inputs))
     used = sorted(set(range(old)) - set(spelling.new_ids))
-    sources = [_sources(initial, token, lexicon, tokenizer) for token in spelling.new_tokens]
+    tied = outputs is None
+    sources = _Sources(initial, lexicon, tokenizer, inputs, used)
 
-    def made(matrix: Tensor, salt: int) -> Float[Tensor, "new dim"]:
+    def made(matrix: Tensor, side: Side, salt: int) -> Float[Tensor, "new dim"]:
         known = matrix[used].float()
+        count = len(spelling.new_tokens)
         if initial == "random":
-            return _random(known, len(sources), seed + salt)
+            return _random(known, count, seed + salt)
         if initial == "mean":
-            return known.mean(0).expand(len(sources), -1).clone()
-        rows = [_mean(matrix, groups) for groups in sources]
+            return known.mean(0).expand(count, -1).clone()
         norm = known.norm(dim=-1).mean()
-        return torch.stack([row * (norm / row.norm().clamp_min(1e-6)) for row in rows])
+        rows = []
+        for token in spelling.new_tokens:
+            source = sources.of(token, side)
+            row = source.row(matrix)
+            rows.append(row * (norm / row.norm().clamp_min(1e-6)) if source.stretched else row)
+        return torch.stack(rows)
 
     return NewRows(
         ids=spelling.new_ids,
-        input=made(inputs, 0),
-        output=None if outputs is None else made(outputs, 1),
+        input=made(inputs, "tied" if tied else "input", 0),
+        output=None if outputs is None else made(outputs, "output", 1),
     )
 
 
-def _sources(
-    initial: Initial, token: NewToken, lexicon: Lexicon, tokenizer: PreTrainedTokenizerBase
-) -> list[list[int]]:
-    """Groups of old ids: a row is the mean over groups of the mean within each."""
-    like = lexicon[token.term].like if initial == "like" else ()
-    space = " " if token.spaced else ""
-    groups = [tokenizer(space + word, add_special_tokens=False).input_ids for word in like]
-    return groups or [list(token.pieces)]
+class _Sources:
+    """What each row is made of. The words nearest to a definition are looked up once a term."""
 
+    def __init__(
+        self,
+        initial: Initial,
+        lexicon: Lexicon,
+        tokenizer: PreTrainedTokenizerBase,
+        inputs: Float[Tensor, "rows dim"],
+        used: list[int],
+    ) -> None:
+        self.initial = initial
+        self.lexicon = lexicon
+        self.tokenizer = tokenizer
+        self.inputs = inputs
+        self.used = used
+        self.near: dict[str, tuple[str, ...]] = {}
 
-def _mean(matrix: Tensor, groups: Sequence[Sequence[int]]) -> Float[Tensor, " dim"]:
-    return torch.stack([matrix[list(group)].float().mean(0) for group in groups]).mean(0)
+    def of(self, token: NewToken, side: Side) -> Source:
+        """The source of one row. What gives no token at all falls back on the form's pieces."""
+        term = self.lexicon[token.term]
+        if self.initial in ("like", "similar") and term.like:
+            return from_words(term.like, token, self.tokenizer, stretched=True)
+        found = None
+        if self.initial == "similar" and (words := self._similar(term)):
+            found = from_words(words, token, self.tokenizer, stretched=side == "input")
+        elif self.initial == "definition":
+            found = from_definition(term, self.tokenizer, len(self.used), side)
+        if found is None or not all(found.groups):
+            return from_pieces(token, self.tokenizer, side)
+        return found
+
+    def _similar(self, term: Term) -> tuple[str, ...]:
+        if term.term not in self.near:
+            words = similar_words(term, self.tokenizer, self.inputs, self.used)
+            self.near[term.term] = words
+        return self.near[term.term]
 
 
 def _random(known: Tensor, count: int, seed: int) -> Float[Tensor, "new dim"]:

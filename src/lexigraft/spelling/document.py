@@ -22,11 +22,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "GPT2_PATTERN",
+    "MARKS",
     "SPACE_MARK",
     "Document",
     "byte_characters",
     "document_of",
     "first_free_id",
+    "forgets_entries",
     "is_byte_level",
     "is_part_of_character",
     "is_sentencepiece_bpe",
@@ -45,6 +47,9 @@ Document = dict[str, Any]
 
 SPACE_MARK = "\u2581"
 """SentencePiece's '▁', which stands for a space."""
+
+MARKS = tuple(map(chr, range(0xFDD0, 0xFDF0)))
+"""Noncharacters that stand before new tokens of a Unigram vocabulary; see `unigram`."""
 
 GPT2_PATTERN = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 """What `ByteLevel(use_regex=True)` splits by (GPT-2's encoder)."""
@@ -189,6 +194,36 @@ def rebuilt(tokenizer: PreTrainedTokenizerBase, document: Document) -> PreTraine
     return new
 
 
+_UNMARKED = str.maketrans("", "", "".join(MARKS))
+
+
+@cache
+def forgets_entries(model_type: str | None) -> bool:
+    """Whether AutoTokenizer, beside a config of this type, rebuilds a tokenizer without its flags.
+
+    transformers forces some classes on some models whatever tokenizer_config.json says
+    (Qwen2Tokenizer on `qwen2`), and those take vocabulary and merges from the file and nothing
+    else. It is asked with a tokenizer of three entries, since its list changes with its versions.
+    """
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+    if model_type is None:
+        return False
+    model = models.BPE({"a": 0, "b": 1, "ab": 2}, [], ignore_merges=True)
+    tiny = Tokenizer(model)
+    tiny.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    with tempfile.TemporaryDirectory() as folder:
+        PreTrainedTokenizerFast(tokenizer_object=tiny).save_pretrained(folder)
+        Path(folder, "config.json").write_text(json.dumps({"model_type": model_type}))
+        try:
+            again = AutoTokenizer.from_pretrained(folder)
+        except (ValueError, KeyError, OSError):
+            return False  # a type that this transformers does not know: nothing is forced on it
+        ids: list[int] = again.encode("ab", add_special_tokens=False)
+        return ids != [2]
+
+
 def is_part_of_character(token: str, *, byte_level: bool) -> bool:
     """Whether a vocabulary string stands for bytes that are no whole characters."""
     if not byte_level:
@@ -202,7 +237,7 @@ def is_part_of_character(token: str, *, byte_level: bool) -> bool:
 def readable(tokens: Iterable[str]) -> tuple[str, ...]:
     """Vocabulary strings as a reader would write them: a space as '␣', a lone byte as '<F0>'."""
     table = {character: byte for byte, character in enumerate(byte_characters())}
-    tokens = tuple(tokens)
+    tokens = tuple(token.translate(_UNMARKED) for token in tokens)
     if any(SPACE_MARK in token for token in tokens):
         return tuple(token.replace(SPACE_MARK, "␣") for token in tokens)
     return tuple(_readable(token, table) for token in tokens)

@@ -10,7 +10,7 @@ import json
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -22,14 +22,14 @@ from lexigraft.spelling.values import NewToken, Spelling
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["FormProof", "Proof", "prove"]
+__all__ = ["FormProof", "Proof", "Tokenizing", "changed_words", "own_ids", "prove"]
 
 # Where a form is looked for: what stands before it, and what after it.
 _POSITIONS: dict[str, tuple[str, str]] = {
     "start": ("", " is here."),
     "middle": ("we saw ", " again"),
     "end": ("this is ", ""),
-    "after punctuation": ("Yes, ", ". No"),
+    "after punctuation": ("Yes, ", ". Also"),
     "in quotes": ('the word "', '" is'),
     "in single quotes": ("the word '", "' is"),
     "in guillemets": ("слово «", "» тут"),
@@ -38,6 +38,15 @@ _POSITIONS: dict[str, tuple[str, str]] = {
 }
 
 _LONE_SPACES = (" ", "Ġ", SPACE_MARK)
+
+
+class Tokenizing(Protocol):
+    """What is asked for ids: transformers' fast tokenizers, and whatever carries such a backend."""
+
+    @property
+    def backend_tokenizer(self) -> Any:
+        """A `tokenizers.Tokenizer`."""
+        ...
 
 
 class FormProof(BaseModel):
@@ -49,7 +58,10 @@ class FormProof(BaseModel):
     form: str
     single: bool = Field(description="one token for the form itself in every position")
     exact: bool = Field(description="and it carries its leading space: no lone space token")
-    round_trip: bool = Field(description="decode(encode(x)) == x wherever it held before")
+    round_trip: bool = Field(
+        description="decode(encode(x)) == x wherever it held before, streamed token by token too"
+    )
+    bounded: bool = Field(True, description="inside longer words only where the lexicon asks")
     wrong: tuple[str, ...] = Field((), description="positions that are not exact")
 
 
@@ -90,6 +102,11 @@ class Proof(BaseModel):
             if not form.single
         ]
         found += [f"'{f.form}' does not decode to itself" for f in self.details if not f.round_trip]
+        found += [
+            f"'{f.form}' stands inside longer words, or does not where it should"
+            for f in self.details
+            if not f.bounded
+        ]
         if self.changed_words:
             found.append(f"other words changed their tokens: {', '.join(self.changed_words[:10])}")
         for fine, message in (
@@ -129,9 +146,9 @@ def prove(
         forms=len(details),
         exact=sum(d.exact for d in details),
         single=sum(d.single for d in details),
-        details=tuple(d for d in details if not (d.exact and d.round_trip)),
+        details=tuple(d for d in details if not (d.exact and d.round_trip and d.bounded)),
         texts=len(compared),
-        changed_words=_changed_words(
+        changed_words=changed_words(
             spelling, frozenset().union(*own), compared, old_tokenizer, new_tokenizer
         ),
         tokens_saved=_tokens_saved(spelling, old_tokenizer, new_tokenizer),
@@ -141,7 +158,15 @@ def prove(
     )
 
 
-def _encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:
+def own_ids(spelling: Spelling, old_tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
+    """Every id that stands for a form of a token-route term, those of the old tokenizer included.
+
+    With them `changed_words` knows the words that may change.
+    """
+    return frozenset().union(*_own_ids(_forms(spelling), old_tokenizer))
+
+
+def _encode(tokenizer: Tokenizing, texts: Sequence[str]) -> list[list[int]]:
     """Ids of each text without special tokens; many texts at once, past transformers' overhead."""
     backend = tokenizer.backend_tokenizer
     return [e.ids for e in backend.encode_batch(list(texts), add_special_tokens=False)]
@@ -176,6 +201,7 @@ def _prove_forms(
     # "wherever it held before": a text that the old tokenizer did not give back proves nothing
     held = _gives_back(old, texts)
     back = [now or not before for now, before in zip(_gives_back(new, texts), held, strict=True)]
+    bounded = _bounded(forms, new)
     around = {
         name: tuple(text.strip() for text in _decode(old, _encode(old, sides)))
         for name, sides in _POSITIONS.items()
@@ -194,6 +220,7 @@ def _prove_forms(
                 single="broken" not in states.values(),
                 exact=set(states.values()) == {"exact"},
                 round_trip=all(back[first : first + len(_POSITIONS)]),
+                bounded=bounded[number],
                 wrong=tuple(name for name, state in states.items() if state != "exact"),
             )
         )
@@ -201,8 +228,49 @@ def _prove_forms(
 
 
 def _gives_back(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[bool]:
-    decoded = _decode(tokenizer, _encode(tokenizer, texts))
-    return [now == text for now, text in zip(decoded, texts, strict=True)]
+    """Whether each text comes back, decoded at once and token by token."""
+    from tokenizers.decoders import DecodeStream
+
+    backend = tokenizer.backend_tokenizer
+    encoded = _encode(tokenizer, texts)
+    held = []
+    for text, ids, decoded in zip(texts, encoded, _decode(tokenizer, encoded), strict=True):
+        stream = DecodeStream(skip_special_tokens=False)
+        said = (stream.step(backend, number) for number in ids)
+        held.append(decoded == text and "".join(part or "" for part in said) == text)
+    return held
+
+
+def _bounded(
+    forms: Sequence[tuple[str, str, dict[bool, NewToken]]], new: PreTrainedTokenizerBase
+) -> list[bool]:
+    """Whether each form's new tokens stand inside longer words just where they should."""
+    texts = [glued for _, form, _ in forms for glued in _glued(form)]
+    ids = _encode(new, texts)
+    each = len(_glued("x"))
+    return [
+        all(
+            bool({t.id for t in tokens.values()} & set(found)) == _may_be_inside(tokens)
+            for found in ids[number * each : (number + 1) * each]
+        )
+        or (_may_be_inside(tokens) and False not in tokens)  # its bare piece was a token before
+        for number, (_, _, tokens) in enumerate(forms)
+    ]
+
+
+def _may_be_inside(tokens: dict[bool, NewToken]) -> bool:
+    return any(token.inside_words for token in tokens.values())
+
+
+def _glued(form: str) -> list[str]:
+    """The form as a part of longer words of its own script.
+
+    Of its own, since some pre-tokenizers end a word where the script changes (DeepSeek's: 'aэ').
+    After a sign, since others lend a text's start the space that makes a word of it.
+    """
+    letters = [character for character in form if character.isalpha()] or ["a"]
+    first, last = letters[0], letters[-1]
+    return [f".{first}{form}", f".{form}{last}", f".{first}{form}{last}"]
 
 
 def _own_ids(
@@ -253,12 +321,12 @@ def _specials(tokenizer: PreTrainedTokenizerBase) -> dict[str, int]:
     return {**named, **special}
 
 
-def _changed_words(
+def changed_words(
     spelling: Spelling,
     own: frozenset[int],
     texts: Sequence[str],
-    old: PreTrainedTokenizerBase,
-    new: PreTrainedTokenizerBase,
+    old: Tokenizing,
+    new: Tokenizing,
 ) -> tuple[str, ...]:
     """Words (as split by spaces) that have other tokens now and hold no form of a term.
 
@@ -304,8 +372,10 @@ def _reloads(
             config = json.dumps({"model_type": model_type})
             Path(folder, "config.json").write_text(config, encoding="utf-8")
         again = AutoTokenizer.from_pretrained(folder)
+        own = type(tokenizer).from_pretrained(folder)
     return (
         _encode(again, texts) == _encode(tokenizer, texts)
+        and _encode(own, texts) == _encode(tokenizer, texts)
         # once through transformers itself, special tokens included
         and again(list(texts[:5])).input_ids == tokenizer(list(texts[:5])).input_ids
         and again.get_vocab() == tokenizer.get_vocab()

@@ -13,6 +13,7 @@ from lexigraft.spelling.document import (
     Document,
     document_of,
     first_free_id,
+    forgets_entries,
     marks_spaces,
     rebuilt,
     unknown_id,
@@ -23,6 +24,8 @@ from lexigraft.spelling.values import NewToken, SpelledTerm, Spelling
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+    from lexigraft.spelling.byte_bpe import Entry
+
 __all__ = ["spell"]
 
 
@@ -31,6 +34,9 @@ def spell(
     routes: Mapping[str, Route],
     tokenizer: PreTrainedTokenizerBase,
     rows: int | None = None,
+    *,
+    model_type: str | None = None,
+    multiple: int = 1,
 ) -> tuple[Spelling, PreTrainedTokenizerBase]:
     """Decides how each term becomes ids.
 
@@ -39,6 +45,9 @@ def spell(
         routes: a route for every term.
         tokenizer: the host's; left untouched.
         rows: rows of the embedding matrix, spare ones included; None takes `len(tokenizer)`.
+        model_type: `config.model_type` of the host. Where AutoTokenizer forces a class on it that
+            forgets vocabulary entries, added tokens are used, lone spaces and all.
+        multiple: where the matrix must grow, it grows to a multiple of this many rows.
 
     Returns:
         the spelling, and the tokenizer that carries it out: a new object if any term takes the
@@ -58,14 +67,14 @@ def spell(
             marker=lexicon.marker, terms=spelled, rows_before=before, rows_after=before
         )
         return unchanged, tokenizer
-    new_tokens, new = _with_tokens(tokenizer, wanted)
+    new_tokens, new = _with_tokens(tokenizer, wanted, model_type)
     highest = max((token.id for token in new_tokens), default=-1)
     spelling = Spelling(
         marker=lexicon.marker,
         terms=spelled,
         new_tokens=new_tokens,
         rows_before=before,
-        rows_after=max(before, highest + 1),
+        rows_after=before if highest < before else -(-(highest + 1) // multiple) * multiple,
     )
     return spelling, new
 
@@ -78,21 +87,25 @@ def _spelled(term: Term, route: Route, lexicon: Lexicon) -> SpelledTerm:
 
 
 def _with_tokens(
-    tokenizer: PreTrainedTokenizerBase, wanted: Sequence[Wanted]
+    tokenizer: PreTrainedTokenizerBase, wanted: Sequence[Wanted], model_type: str | None
 ) -> tuple[tuple[NewToken, ...], PreTrainedTokenizerBase]:
     from tokenizers import Tokenizer
 
     from lexigraft.spelling.added import extend_with_added
-    from lexigraft.spelling.byte_bpe import extend, old_pieces
+    from lexigraft.spelling.byte_bpe import old_pieces
 
     document = document_of(tokenizer)
     _check_space_mark(document, wanted)
+    _check_special(document, wanted)
     pieces = old_pieces(document, [w.content for w in wanted])
     unknown = unknown_id(document)
-    new_wanted = [
-        w for w in wanted if len(pieces[w.content]) > 1 or pieces[w.content] == (unknown,)
-    ]
-    extended, entries, left = extend(document, new_wanted)
+    several = {c for c, ids in pieces.items() if len(ids) > 1 or ids == (unknown,)}
+    if document["model"]["type"] == "Unigram":
+        # The mark goes before every place of a form, so that both of its pieces need an entry.
+        forms = {w.form for w in wanted if w.content in several}
+        several = {w.content for w in wanted if w.form in forms}
+    new_wanted = [w for w in wanted if w.content in several]
+    extended, entries, left = _with_entries(document, new_wanted, model_type)
     tokens = [_token(e.wanted, e.id, e.token, pieces) for e in entries]
     if left:
         backend = Tokenizer.from_str(json.dumps(extended))
@@ -103,6 +116,20 @@ def _with_tokens(
         return (), tokenizer
     _check_ids(document, extended, tokens)
     return tuple(tokens), rebuilt(tokenizer, extended)
+
+
+def _with_entries(
+    document: Document, wanted: Sequence[Wanted], model_type: str | None
+) -> tuple[Document, tuple[Entry, ...], tuple[Wanted, ...]]:
+    """Vocabulary entries by the rule of the tokenizer's family, and the pieces left over."""
+    from lexigraft.spelling.byte_bpe import extend
+    from lexigraft.spelling.unigram import extend_unigram
+
+    if forgets_entries(model_type):
+        return document, (), tuple(wanted)
+    if document["model"]["type"] == "Unigram":
+        return extend_unigram(document, wanted)
+    return extend(document, wanted)
 
 
 def _check_space_mark(document: Document, wanted: Sequence[Wanted]) -> None:
@@ -117,6 +144,16 @@ def _check_space_mark(document: Document, wanted: Sequence[Wanted]) -> None:
         )
 
 
+def _check_special(document: Document, wanted: Sequence[Wanted]) -> None:
+    """A special token is cut from the text before any word is: it cannot mean something else."""
+    special = {token["content"] for token in document["added_tokens"] if token["special"]}
+    if bad := dict.fromkeys(w.form for w in wanted if w.content in special):
+        raise SpellingError(
+            f"{', '.join(map(repr, bad))} is a special token of this tokenizer, and the model "
+            "would take it for a command. Choose another spelling."
+        )
+
+
 def _token(
     wanted: Wanted, number: int, entry: str | None, pieces: Mapping[str, tuple[int, ...]]
 ) -> NewToken:
@@ -128,6 +165,7 @@ def _token(
         term=wanted.term,
         pieces=pieces[wanted.content],
         mechanism="added" if entry is None else "vocabulary",
+        inside_words=wanted.inside_words,
     )
 
 

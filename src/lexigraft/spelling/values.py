@@ -28,6 +28,7 @@ class NewToken(_Value):
     term: str
     pieces: tuple[int, ...] = Field(description="ids that the old tokenizer gave to `content`")
     mechanism: Mechanism
+    inside_words: bool = Field(False, description="may it stand inside a longer word")
 
     @property
     def spaced(self) -> bool:

@@ -17,7 +17,7 @@ from transformers import PreTrainedModel
 
 from lexigraft.errors import RecipeError
 from lexigraft.likelihood import hidden_states, output_rows
-from lexigraft.rows import NewRows
+from lexigraft.rows import NewRows, grow_rows
 from lexigraft.training.values import Taught
 
 __all__ = ["Moves", "Trainable", "require_possible"]
@@ -50,7 +50,7 @@ class Trainable:
             # fifth of a step on texts of 30 tokens.
             model.set_attn_implementation("eager")
         if rows_after > len(output_rows(model)):
-            _grow(model, rows_after)
+            grow_rows(model, rows_after)
         for weight in model.parameters():
             weight.requires_grad_(moves == "full")
         self._lora: dict[str, nn.Parameter] = {}
@@ -192,15 +192,6 @@ class Trainable:
             output_rows=rows.get("output"),
             weights={name: masters[name] for name in self._full},
         )
-
-
-@torch.no_grad()
-def _grow(model: PreTrainedModel, rows: int) -> None:
-    """Rows to be hidden by the new ones; zero, for transformers fills them from its own chance."""
-    old = len(output_rows(model))
-    model.resize_token_embeddings(rows, mean_resizing=False)
-    for weight in (cast(Any, model.get_input_embeddings()).weight, output_rows(model)):
-        weight[old:] = 0
 
 
 def require_possible(moves: Moves, routes: set[str]) -> None:
