@@ -26,7 +26,9 @@ terms:
   - {term: zorblax, definition: a small brass tool, examples: [He took the zorblax.]}
   - {term: stillpoint, definition: the moment when nothing is missing, kind: concept, route: marker}
 """
-COMMANDS = ("diagnose", "teach", "verify", "compare", "report", "export", "mark", "new")
+COMMANDS = (
+    "diagnose", "teach", "verify", "compare", "report", "export", "mark", "retokenize", "new",
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -152,6 +154,10 @@ def test_the_choices_are_those_of_the_recipe_and_the_lexicon() -> None:
         ("export", "run", "--to", "gguf"),
         ("verify", "run", "--revision", "main"),
         ("diagnose", "w.yaml", "--model", "m", "--colour"),
+        ("retokenize", "--lexicon", "w.yaml", "--model", "m", "--output", "d"),
+        ("retokenize", "c", "--model", "m", "--output", "d"),
+        ("retokenize", "c", "--lexicon", "w", "--model", "m", "--output", "d", "--workers", "0"),
+        ("retokenize", "c", "--lexicon", "w", "--model", "m", "--output", "d", "--split", "word"),
     ],
 )
 def test_a_wrong_command_line_exits_2(arguments: Sequence[str]) -> None:
@@ -199,6 +205,10 @@ def test_a_message_cannot_move_the_cursor_nor_flood_the_screen(
 def test_ctrl_c_says_how_to_go_on(stand_in: Callable[..., None], words: Path) -> None:
     stand_in("teach", teach=Recorder(KeyboardInterrupt()))
     result = call("teach", words, "--model", "m", "--output", "r")
+    assert result.exit_code == 130
+    assert result.stderr == "Stopped. Run the same command again with --resume to go on.\n"
+    stand_in("retokenize", retokenize=Recorder(KeyboardInterrupt()), plan=Recorder())
+    result = call("retokenize", "c", "--lexicon", words, "--model", "m", "--output", "d")
     assert result.exit_code == 130
     assert result.stderr == "Stopped. Run the same command again with --resume to go on.\n"
     stand_in("export", export=Recorder(KeyboardInterrupt()))
@@ -535,6 +545,68 @@ def test_mark_reports_what_it_cannot_take(words: Path, tmp_path: Path) -> None:
     result = call("mark", words, tmp_path / "none.txt")
     assert result.exit_code == 2
     assert "none.txt cannot be read: No such file" in result.stderr
+
+
+# --- retokenize ---
+
+
+def test_retokenize_passes_everything_on(stand_in: Callable[..., None], words: Path) -> None:
+    done, planned = Recorder(Judged()), Recorder(Judged())
+    stand_in("retokenize", retokenize=done, plan=planned)
+    given = ["retokenize", "a.txt", "*.jsonl", "--lexicon", words, "--model", "m", "--output", "d"]
+    options = ["--field", "body", "--split", "line", "--passages", 3, "--eos", "--workers", 2]
+    more = ["--skip-bad", "--allow-changes", "--resume", "--revision", "v1", "--json"]
+    result = call(*given, *options, *more)
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout) == {"knows": 1}
+    assert done.given == (["a.txt", "*.jsonl"], words, "m", Path("d"))
+    assert callable(done.named.pop("progress").stage)
+    assert done.named == {
+        "revision": "v1", "field": "body", "split": "line", "eos": True, "passages": 3,
+        "workers": 2, "skip_bad": True, "allow_changes": True, "resume": True, "force": False,
+    }  # fmt: skip
+    assert call(*given, "--dry-run", "--json").exit_code == 0
+    assert (planned.calls, done.calls) == (1, 1)
+    assert planned.named["workers"] is None
+    refused = call(*given, "--resume", "--force")
+    assert refused.exit_code == 2
+    assert "give one" in refused.stderr
+
+
+def test_retokenize_shows_what_it_saved_and_refuses_a_taken_folder(
+    tmp_path: Path, tiny_folders: dict[str, Path]
+) -> None:
+    lexicon, corpus, output = tmp_path / "w.yaml", tmp_path / "c\x1b[2J.txt", tmp_path / "ids"
+    lexicon.write_text(WORDS + "  - {term: эйдос, definition: идея, language: ru}\n", "utf-8")
+    corpus.write_text("The zorblax, a zorblax.\n\nВот эйдос.\n\nA stillpoint.\n", "utf-8")
+    given = ["retokenize", corpus, "--lexicon", lexicon, "--model", tiny_folders["byte-tied"],
+             "--output", output, "--workers", 1]  # fmt: skip
+    planned = call(*given, "--dry-run").stdout
+    assert "c␛[2J.t" in planned  # a long path is folded
+    for part in ("1 files", "эйдос", "stillpoint (marker)", "Nothing was written."):
+        assert part in planned, planned
+    assert not output.exists()
+    result = call(*given)
+    assert result.exit_code == 0, result.output
+    for part in ("3 documents", "bytes per token", "zorblax", "“ эйдос” 1", "marker", str(output)):
+        assert part in result.stdout, result.stdout
+    assert "\x1b" not in result.stdout
+    taken = call(*given)
+    assert taken.exit_code == 4
+    assert "by --resume, throw it away by --force" in taken.stderr
+    counted = json.loads(call(*given, "--force", "--json").stdout)
+    assert counted == json.loads((output / "summary.json").read_text("utf-8"))
+    assert counted["documents"] == 3
+
+
+def test_retokenize_tells_the_bad_line(tmp_path: Path, tiny_folders: dict[str, Path]) -> None:
+    lexicon, corpus = tmp_path / "w.yaml", tmp_path / "c.jsonl"
+    lexicon.write_text(WORDS)
+    corpus.write_text('{"text": "x"}\n{"text": \n')
+    given = ["retokenize", corpus, "--lexicon", lexicon, "--model", tiny_folders["byte-tied"]]
+    result = call(*given, "--output", tmp_path / "ids", "--workers", 1)
+    assert result.exit_code == 2
+    assert f"{corpus}:2: no JSON" in result.stderr
 
 
 @pytest.mark.parametrize(("language", "told"), [("en", "Next"), ("ru", "Дальше")])

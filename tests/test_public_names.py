@@ -13,10 +13,11 @@ import pytest
 import lexigraft
 
 NAMES = [
-    "diagnose", "teach", "verify", "compare", "report", "export", "mark", "new",
+    "diagnose", "teach", "verify", "compare", "report", "export", "mark", "retokenize",
+    "new",
     "Lexicon", "Term", "read_lexicon", "Recipe", "read_recipe", "Diagnosis", "Verdict", "Progress",
-    "LexigraftError", "ExportError", "Interrupted", "LexiconError", "MarkerError", "ModelError",
-    "Problem", "RecipeError", "RequirementNotMet", "RunError", "SpellingError",
+    "LexigraftError", "CorpusError", "ExportError", "Interrupted", "LexiconError", "MarkerError",
+    "ModelError", "Problem", "RecipeError", "RequirementNotMet", "RunError", "SpellingError",
 ]  # fmt: skip
 # A verb whose module has its name, and the function of that module which it calls.
 VERBS = {
@@ -25,6 +26,7 @@ VERBS = {
     "compare": "compare",
     "report": "write_report",
     "export": "export",
+    "retokenize": "retokenize",
 }
 
 

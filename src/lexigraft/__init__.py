@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lexigraft.compare import compare
     from lexigraft.diagnose import Diagnosis, diagnose
     from lexigraft.errors import (
+        CorpusError,
         ExportError,
         Interrupted,
         LexiconError,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from lexigraft.progress import Progress
     from lexigraft.recipe import Recipe, read_recipe
     from lexigraft.report import write_report as report
+    from lexigraft.retokenize import retokenize
     from lexigraft.teach import teach
     from lexigraft.verdict import verify
 
@@ -52,6 +54,7 @@ __all__ = [
     "report",
     "export",
     "mark",
+    "retokenize",
     "new",
     "Lexicon",
     "Term",
@@ -62,6 +65,7 @@ __all__ = [
     "Verdict",
     "Progress",
     "LexigraftError",
+    "CorpusError",
     "ExportError",
     "Interrupted",
     "LexiconError",
@@ -81,6 +85,7 @@ _VERBS = {
     "compare": "compare",
     "report": "write_report",
     "export": "export",
+    "retokenize": "retokenize",
 }
 # Every other public name: its module, and its name there where that is another.
 _HOMES = {

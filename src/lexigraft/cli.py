@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from typer.core import TyperGroup
+
+from lexigraft.exits import DEBUG, Commands
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "main"]
 
-_DEBUG = "LEXIGRAFT_DEBUG"
 _HELP_WIDTH = 100
-_MOST_LINES = 60  # of an error: a lexicon lists all of its problems
 
 _HELP = """Teach a language model words that it does not know, and prove that it knows them.
 
@@ -51,63 +49,8 @@ Exit codes:
   130  stopped by Ctrl-C; what was finished is kept"""
 
 
-class _Commands(TyperGroup):
-    """Turns what a command raises into a few lines on stderr and an exit code."""
-
-    def invoke(self, ctx: Any) -> Any:
-        with _explained(lambda: ctx.invoked_subcommand):
-            result = super().invoke(ctx)
-            # Here, and not when the interpreter ends: a closed pipe is then still quiet.
-            sys.stdout.flush()
-            return result
-
-
-@contextmanager
-def _explained(command: Any) -> Iterator[None]:
-    from lexigraft.errors import LexigraftError
-
-    try:
-        yield
-    except LexigraftError as error:
-        raise _exit(str(error), error.exit_code) from error
-    except KeyboardInterrupt as error:
-        more = " with --resume to go on" if command() == "teach" else ""
-        raise _exit(f"Stopped. Run the same command again{more}.", 130) from error
-    except BrokenPipeError as error:
-        # What is still buffered has no reader; the interpreter must not try again at its end.
-        with suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(141) from error
-    except Exception as error:
-        if _is_typers(error):
-            raise
-        hint = f"Run again with {_DEBUG}=1 for the traceback."
-        raise _exit(f"{type(error).__name__}: {error}\n{hint}", 70) from error
-
-
-def _is_typers(error: Exception) -> bool:
-    """Usage errors and exits, which typer prints and turns into exit codes itself."""
-    return isinstance(error, typer.Exit | typer.Abort) or hasattr(error, "format_message")
-
-
-def _exit(message: str, code: int) -> typer.Exit:
-    if os.environ.get(_DEBUG):
-        import traceback
-
-        traceback.print_exc()
-    from lexigraft.console import visible
-
-    lines = message.splitlines() or [""]
-    if len(lines) > _MOST_LINES:
-        lines[_MOST_LINES:] = [f"… and {len(lines) - _MOST_LINES} more lines"]
-    with suppress(BrokenPipeError):
-        for line in lines:
-            print(visible(line, 500), file=sys.stderr)
-    return typer.Exit(code)
-
-
 app = typer.Typer(
-    cls=_Commands,
+    cls=Commands,
     help=_HELP,
     epilog=_EXIT_CODES,
     no_args_is_help=True,
@@ -414,6 +357,87 @@ def mark(
 
 
 @app.command()
+def retokenize(
+    corpus: Annotated[
+        list[str],
+        typer.Argument(metavar="CORPUS", help="Files, folders and globs, in this order."),
+    ],
+    lexicon: Annotated[
+        Path, typer.Option(metavar="LEXICON", help="Its terms become tokens: .yaml, .jsonl, .csv.")
+    ],
+    model: Model,
+    output: Annotated[Path, typer.Option(help="A new folder.", metavar="DIR")],
+    revision: Revision = None,
+    field: Annotated[
+        str, typer.Option(metavar="NAME", help="JSONL field or Parquet column with the text.")
+    ] = "text",
+    split: Annotated[
+        Literal["paragraph", "line", "file"],
+        typer.Option(help="What is one document of a text file."),
+    ] = "paragraph",
+    passages: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Keep the first N passages with each term.")
+    ] = 0,
+    eos: Annotated[
+        bool, typer.Option("--eos", help="End each document with the end-of-text token.")
+    ] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Processes; by default one for each core."),
+    ] = None,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave bad lines out; replace bytes not UTF-8.")
+    ] = False,
+    allow_changes: Annotated[
+        bool, typer.Option("--allow-changes", help="Accept that other words change their tokens.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done, and how long; write nothing.")
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in DIR where it stopped.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Throw away the run in DIR and start anew.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Encode a corpus with the terms as tokens.
+
+    \b
+      lexigraft retokenize texts/ --lexicon w.yaml --model smollm2-135m --output ids
+      lexigraft retokenize "*.jsonl.gz" --lexicon w.yaml --model m --output ids --eos
+
+    Reads .txt, .jsonl (each also .gz, .bz2, .xz, .zst) and .parquet. Writes Parquet files of token
+    ids, the tokenizer, a summary, and with --passages the places in which the terms stand. Terms
+    that the lexicon routes subword or marker do not become tokens.
+    """
+    if resume and force:
+        raise typer.BadParameter("--resume keeps the run and --force throws it away: give one.")
+    import lexigraft
+    from lexigraft.console import Bars, show_retokenize_plan, show_retokenized
+    from lexigraft.retokenize import plan
+
+    options: dict[str, Any] = {
+        "revision": revision,
+        "field": field,
+        "split": split,
+        "eos": eos,
+        "passages": passages,
+        "workers": workers,
+        "skip_bad": skip_bad,
+        "progress": Bars(),
+    }
+    if dry_run:
+        planned = plan(corpus, lexicon, model, output, **options)
+        _print_json(planned) if json else show_retokenize_plan(planned)
+        return
+    options |= {"allow_changes": allow_changes, "resume": resume, "force": force}
+    done = lexigraft.retokenize(corpus, lexicon, model, output, **options)
+    _print_json(done) if json else show_retokenized(done, output)
+
+
+@app.command()
 def new(
     lexicon: Annotated[Path, typer.Argument(metavar="LEXICON", help="The file; ends in .yaml.")],
     language: Annotated[
@@ -449,7 +473,7 @@ def main() -> None:
 
 def _quiet() -> None:
     """Keeps the warnings and bars of other libraries off the screen, unless asked for."""
-    if os.environ.get(_DEBUG):
+    if os.environ.get(DEBUG):
         return
     for name, value in {
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",

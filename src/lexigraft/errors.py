@@ -4,6 +4,7 @@
     ├── LexiconError              2  a lexicon with problems, all of them listed
     ├── RecipeError               2  a setting out of range or unknown
     ├── MarkerError               2  an unknown or unclosed marker in a text
+    ├── CorpusError               2  a corpus that cannot be read
     ├── SpellingError             2  a term that this tokenizer cannot spell exactly
     ├── ModelError                3  a model that is missing, damaged or of an unsupported kind
     ├── RunError                  4  a run folder that is taken, foreign or incomplete
@@ -21,6 +22,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 __all__ = [
+    "CorpusError",
     "ExportError",
     "Interrupted",
     "LexiconError",
@@ -70,6 +72,10 @@ class RecipeError(LexigraftError):
 
 class MarkerError(LexigraftError):
     """A text with a marker that is unclosed or names no term of the lexicon."""
+
+
+class CorpusError(LexigraftError):
+    """A corpus, or a file or line of one, that cannot be read."""
 
 
 class SpellingError(LexigraftError):

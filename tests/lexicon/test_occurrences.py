@@ -94,6 +94,11 @@ def test_every_script_and_symbol(word: str, kind: Kind, text: str, expected: lis
     assert found(text, term(word, kind=kind)) == expected
 
 
+def test_an_occurrence_at_the_end_of_a_text_ends_there() -> None:
+    lexicon = lexicon_of(term("zorb"), term("zorb-like"))
+    assert [(o.start, o.end) for o in find("a zorb", lexicon)] == [(2, 6)]
+
+
 def test_a_term_may_fire_inside_words_when_told_so() -> None:
     assert found("unzorbed", term("zorb", inside_words=True)) == ["zorb"]
 

@@ -10,6 +10,7 @@ from lexigraft.console.bars import Bars
 from lexigraft.console.comparison import show_comparison
 from lexigraft.console.diagnosis import show_diagnosis, show_plan
 from lexigraft.console.reading import is_typed, text_lines, typed_lines
+from lexigraft.console.retokenizing import show_retokenize_plan, show_retokenized
 from lexigraft.console.text import show_new, show_path, visible
 from lexigraft.console.verdict import show_run, show_verdict
 
@@ -21,6 +22,8 @@ __all__ = [
     "show_new",
     "show_path",
     "show_plan",
+    "show_retokenize_plan",
+    "show_retokenized",
     "show_run",
     "show_verdict",
     "text_lines",

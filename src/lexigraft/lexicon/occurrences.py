@@ -28,9 +28,11 @@ from lexigraft.lexicon.schema import Lexicon, Marker, Term
 
 __all__ = [
     "SLOT",
+    "Finder",
     "Occurrence",
     "find",
     "find_term",
+    "fold",
     "frame",
     "mark",
     "mark_stream",
@@ -46,6 +48,11 @@ _FOLD = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u2019": "'", "\u02bc": "'
 _EMOJI_STYLE = "\ufe0f"
 _JOINER = "\u200d"
 _INSIDE_WORDS = frozenset("_\u00ad\u200c\u200d")
+
+
+def fold(text: str) -> str:
+    """`text` with the spaces, apostrophes and hyphens that count as the same made one."""
+    return text.translate(_FOLD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,10 +194,11 @@ class Finder:
             return None
         inside_word = glued or _ends_in_word(text, start)
         for length in self._lengths.get(folded[start], ()):
-            entry = self._entries.get(folded[start : start + length])
+            spelling = folded[start : start + length]  # shorter than `length` at the text's end
+            entry = self._entries.get(spelling)
             if entry is None or (inside_word and not entry.open_left):
                 continue
-            end = self._end(text, start + length, entry)
+            end = self._end(text, start + len(spelling), entry)
             if end is not None and not self._opens_within(text, start, end):
                 return Occurrence(start, end, entry.form, False, entry.term)
         return None
@@ -213,6 +221,12 @@ class Finder:
     def _opens_within(self, text: str, start: int, end: int) -> bool:
         """A marker goes before a term that would reach into its opening string."""
         return text.find(self.marker.open, start + 1, end + len(self.marker.open) - 1) >= 0
+
+    def spellings(self) -> Iterator[tuple[str, str, bool]]:
+        """Each spelling that is sought bare, folded; its term; whether it must be a whole word."""
+        for spelling, entry in self._entries.items():
+            whole = not (entry.open_left or entry.open_right) and _is_word(spelling[0])
+            yield spelling, entry.term, whole
 
     def term_of(self, spelling: str) -> str | None:
         """The term of which `spelling` is some form."""

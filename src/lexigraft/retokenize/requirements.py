@@ -1,0 +1,35 @@
+"""The libraries of the extra `corpus`, asked for only where they are needed."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from lexigraft.errors import CorpusError
+
+__all__ = ["pyarrow", "pyarrow_parquet", "zstandard"]
+
+
+def pyarrow() -> Any:
+    """The module, or a CorpusError that says how to install it."""
+    return _module("pyarrow", "Parquet files need it")
+
+
+def pyarrow_parquet() -> Any:
+    """The module `pyarrow.parquet`, or a CorpusError that says how to install it."""
+    return _module("pyarrow.parquet", "Parquet files need it")
+
+
+def zstandard() -> Any:
+    """The module, or a CorpusError that says how to install it."""
+    return _module("zstandard", ".zst files need it")
+
+
+def _module(name: str, why: str) -> Any:
+    try:
+        return import_module(name)
+    except ImportError as error:
+        package = name.partition(".")[0]
+        raise CorpusError(
+            f"{package} is not installed: {why}. Install it with `pip install 'lexigraft[corpus]'`."
+        ) from error
