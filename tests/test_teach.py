@@ -21,6 +21,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from lexigraft.checks.results import Verdict
 from lexigraft.compare import compare
 from lexigraft.errors import Interrupted, LexiconError, ModelError, RecipeError, RunError
 from lexigraft.lexicon import Lexicon, Marker, Route, Term, read_lexicon
@@ -505,6 +506,11 @@ def test_each_way_to_tune(
     first = load_file(run / "rows.safetensors")
     assert taught.input_rows is not None
     assert bool(taught.lora) == ("lora" in tune)
+    moved = Verdict.model_validate_json((run / "verdict.json").read_text()).old_rows
+    assert moved is not None
+    assert moved.rows > 0
+    assert bool(moved.moved) == (tune == "full")
+    assert bool(moved.most) == (tune == "full")
     assert bool(taught.weights) == (tune == "full")
     assert torch.equal(taught.input_rows, first["input"]) == (tune == "lora")
     assert (run / "adapter").exists() == (tune != "full")

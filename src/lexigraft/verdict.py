@@ -19,6 +19,7 @@ from lexigraft.checks.drift import choose_texts, drift, hard_negatives, read_tex
 from lexigraft.checks.judged import Judged
 from lexigraft.checks.leakage import emissions, leakage
 from lexigraft.checks.notes import notes_on
+from lexigraft.checks.old_rows import old_rows
 from lexigraft.checks.portions import PARTS
 from lexigraft.checks.ranking import Ranking, score_terms, summarise
 from lexigraft.checks.results import (
@@ -147,6 +148,7 @@ def judge(
         leakage=leaked,
         selectivity=selective,
         spellings=spellings(proof) if "spelling" in chosen else None,
+        old_rows=None if taught is None else old_rows(floor.model, taught.model, floor.tokenizer),
         notes=notes,
     )
 

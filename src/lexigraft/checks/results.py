@@ -16,6 +16,7 @@ __all__ = [
     "CheckSummary",
     "Drift",
     "Leakage",
+    "OldRows",
     "Score",
     "Spellings",
     "TermVerdict",
@@ -130,6 +131,15 @@ class Spellings(_Value):
     tokens_saved: dict[str, int] = Field(default_factory=dict, description="per occurrence")
 
 
+class OldRows(_Value):
+    """How far the rows of the model's own tokens moved; only full tuning moves them."""
+
+    rows: int
+    moved: int = Field(description="rows that are not bit-identical, as input or as output")
+    mean: float = Field(description="length of the change over the row's length, mean over rows")
+    most: float = Field(description="the same, of the row that moved most")
+
+
 class Verdict(_Value):
     """The verdict on one model and one lexicon."""
 
@@ -147,6 +157,7 @@ class Verdict(_Value):
     leakage: Leakage | None = None
     selectivity: CheckSummary | None = None
     spellings: Spellings | None = None
+    old_rows: OldRows | None = None
     notes: tuple[str, ...] = ()
 
     def knows(self, check: str | None = None) -> int:

@@ -60,7 +60,7 @@ def harm_view(files: RunFiles, words: Words) -> HarmView:
     drift, leakage = verdict.drift, verdict.leakage
     return HarmView(
         intro=words("harm.intro"),
-        drift=_drift(drift, limits, words) if drift else (),
+        drift=(*(_drift(drift, limits, words) if drift else ()), *_old_rows(verdict, words)),
         worst=_worst(drift, words) if drift else None,
         leakage=_leakage(leakage, limits, words) if leakage else (),
         leakage_by_term=_by_term(leakage, words) if leakage else None,
@@ -97,6 +97,22 @@ def _drift(drift: Drift, limits: Limits, words: Words) -> tuple[Pair, ...]:
         pairs.append(Pair(words("harm.hard"), nats(drift.hard_negative_kl), what))
     pairs.append(Pair(words("harm.tokens"), words.count("token", drift.tokens)))
     return tuple(pairs)
+
+
+def _old_rows(verdict: Verdict, words: Words) -> tuple[Pair, ...]:
+    rows = verdict.old_rows
+    if rows is None:
+        return ()
+    if not rows.moved:
+        return (Pair(words("harm.rows"), words("harm.rows_same", rows=words.integer(rows.rows))),)
+    moved = words(
+        "harm.rows_moved",
+        moved=words.integer(rows.moved),
+        rows=words.integer(rows.rows),
+        mean=words.number(100 * rows.mean, 3),
+        most=words.number(100 * rows.most, 3),
+    )
+    return (Pair(words("harm.rows"), moved),)
 
 
 def _worst(drift: Drift, words: Words) -> PairTable | None:

@@ -189,6 +189,11 @@ STRINGS: dict[str, str] = {
     "harm.hard": "Hard negatives",
     "harm.hard_what": "the terms' pieces in other words, and bare words",
     "harm.tokens": "Measured on",
+    "harm.rows": "Old embedding rows",
+    "harm.rows_same": "all {rows} bit-identical",
+    "harm.rows_moved": (
+        "{moved} of {rows} moved, by {mean}% of their length on average, {most}% at most"
+    ),
     "harm.worst": "The texts that changed most",
     "harm.worst_text": "Text",
     "harm.worst_kl": "Nats per token",

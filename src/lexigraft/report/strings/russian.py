@@ -191,6 +191,11 @@ STRINGS: dict[str, str] = {
     "harm.hard": "Трудные случаи",
     "harm.hard_what": "части терминов в других словах и слова без маркера",
     "harm.tokens": "Измерено на",
+    "harm.rows": "Прежние строки эмбеддингов",
+    "harm.rows_same": "все {rows} совпадают до бита",
+    "harm.rows_moved": (
+        "сдвинулось {moved} из {rows}: в среднем на {mean}% длины, не больше чем на {most}%"
+    ),
     "harm.worst": "Тексты, которые изменились сильнее всего",
     "harm.worst_text": "Текст",
     "harm.worst_kl": "Нат на токен",
