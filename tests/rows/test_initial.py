@@ -14,7 +14,7 @@ from transformers import PreTrainedTokenizerBase
 from lexigraft.errors import RunError
 from lexigraft.lexicon import Lexicon, Marker, Route, Term
 from lexigraft.rows import Initial, NewRows, first_rows, load_rows, save_rows
-from lexigraft.rows.sources import similar_words
+from lexigraft.rows.sources import Neighbours
 from lexigraft.spelling import NewToken, SpelledTerm, Spelling, spell
 
 INITIALS: list[Initial] = ["pieces", "mean", "random", "like", "similar", "definition"]
@@ -194,7 +194,7 @@ def test_nearest_words_are_never_special_new_or_fragments(tiny_host: Any) -> Non
     )
     inputs = host.model.get_input_embeddings().weight.detach()
     known = [i for i in range(host.facts.rows) if i not in spelling.new_ids and i < 480]
-    found = similar_words(term, host.tokenizer, inputs, known)
+    found = Neighbours(host.tokenizer, inputs, known).of(term)
     assert 0 < len(found) <= 5
     for word in found:
         assert word.isalpha()

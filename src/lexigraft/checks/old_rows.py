@@ -23,26 +23,29 @@ def old_rows(
 
     How far a row moved is the length of its change over its own length before.
     """
+    pairs = list(zip(_matrices(base), _matrices(taught), strict=True))
     used = max(tokenizer.get_vocab().values(), default=-1) + 1
-    pairs = [(_inputs(base), _inputs(taught)), (output_rows(base), output_rows(taught))]
-    moves = []
-    for before, after in pairs:
-        rows = min(used, len(before), len(after))
-        if torch.equal(before[:rows], after[:rows]):
-            moves.append(torch.zeros(rows))
-            continue
-        lengths = before[:rows].float().norm(dim=-1).clamp_min(1e-12)
-        moves.append((after[:rows] - before[:rows]).float().norm(dim=-1) / lengths)
-    all_moves = torch.stack([torch.as_tensor(m) for m in moves]).amax(0)
+    rows = min(used, *(len(matrix) for pair in pairs for matrix in pair))
+    moves = torch.stack([_moves(before[:rows], after[:rows]) for before, after in pairs]).amax(0)
     return OldRows(
-        rows=len(all_moves),
-        moved=int((all_moves > 0).sum()),
-        mean=float(all_moves.mean()) if len(all_moves) else 0.0,
-        most=float(all_moves.max()) if len(all_moves) else 0.0,
+        rows=rows,
+        moved=int((moves > 0).sum()),
+        mean=float(moves.mean()) if rows else 0.0,
+        most=float(moves.max()) if rows else 0.0,
     )
 
 
-def _inputs(model: PreTrainedModel) -> Float[Tensor, "rows dim"]:
+def _moves(
+    before: Float[Tensor, "rows dim"], after: Float[Tensor, "rows dim"]
+) -> Float[Tensor, " rows"]:
+    if torch.equal(before, after):
+        return torch.zeros(len(before), device=before.device)
+    lengths = before.float().norm(dim=-1).clamp_min(1e-12)
+    moved: Tensor = (after - before).float().norm(dim=-1) / lengths
+    return moved
+
+
+def _matrices(model: PreTrainedModel) -> tuple[Tensor, Tensor]:
     embedding: Any = model.get_input_embeddings()
-    weight: Tensor = embedding.weight
-    return weight
+    inputs: Tensor = embedding.weight
+    return inputs, output_rows(model)

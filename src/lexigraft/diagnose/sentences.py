@@ -125,12 +125,12 @@ _FIRST: dict[str, dict[Language, str]] = {
         "ru": "начальные значения: like, от слов, названных в лексиконе",
     },
     "similar": {
-        "en": "first values: similar, from words near the definition, as bytes mean nothing",
-        "ru": "начальные значения: similar, от слов, близких к определению: байты не значат ничего",
+        "en": "first values: similar, from words near the definition, since bytes mean little",
+        "ru": "начальные значения: similar, от слов, близких к определению: байты значат мало",
     },
     "pieces": {
-        "en": "first values: pieces, as good as any for a string that means nothing yet",
-        "ru": "начальные значения: pieces, не хуже других: строка пока ничего не значит",
+        "en": "first values: pieces, from the tokens that spell it now",
+        "ru": "начальные значения: pieces, от токенов, которыми она пишется сейчас",
     },
 }
 

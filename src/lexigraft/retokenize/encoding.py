@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from array import array
 from bisect import bisect_right
 from collections import Counter
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
+from tokenizers.models import BPE
 
 from lexigraft.lexicon.schema import Lexicon
 from lexigraft.retokenize.batches import Batch
@@ -230,7 +230,7 @@ def _backend(document: str) -> Tokenizer:
     # A tokenizer may have been saved with either.
     backend.no_truncation()
     backend.no_padding()
-    if json.loads(document)["model"].get("type") == "BPE":
+    if isinstance(backend.model, BPE):
         backend.model._resize_cache(_CACHE)
     return backend
 

@@ -9,6 +9,7 @@ of the lexicon's `like` words.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -22,12 +23,12 @@ from transformers import PreTrainedTokenizerBase
 from lexigraft.errors import RunError
 from lexigraft.lexicon import Lexicon, Term
 from lexigraft.rows.sources import (
+    Neighbours,
     Side,
     Source,
     from_definition,
     from_pieces,
     from_words,
-    similar_words,
 )
 from lexigraft.spelling import NewToken, Spelling
 
@@ -132,10 +133,13 @@ class _Sources:
             return from_pieces(token, self.tokenizer, side)
         return found
 
+    @cached_property
+    def _neighbours(self) -> Neighbours:
+        return Neighbours(self.tokenizer, self.inputs, self.used)
+
     def _similar(self, term: Term) -> tuple[str, ...]:
         if term.term not in self.near:
-            words = similar_words(term, self.tokenizer, self.inputs, self.used)
-            self.near[term.term] = words
+            self.near[term.term] = self._neighbours.of(term)
         return self.near[term.term]
 
 

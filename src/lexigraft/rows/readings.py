@@ -11,19 +11,11 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lexigraft.errors import RunError
-from lexigraft.likelihood import (
-    document_start,
-    encode,
-    head_chunks,
-    hidden_states,
-    length_batches,
-    output_rows,
-)
+from lexigraft.likelihood import document_start, encode, output_rows
+from lexigraft.signals import Signal, signals_of
 from lexigraft.spelling import Spelling
 
 __all__ = ["Reading", "make_readings"]
-
-_TEACHER_TOKENS = 2048
 
 
 @dataclass(frozen=True)
@@ -84,7 +76,9 @@ def make_readings(
     # A spare row that will be a new token means nothing to the teacher yet.
     unknown = [i for i in spelling.new_ids if i < len(output_rows(model))]
     kept = min(kept, len(output_rows(model)) - len(unknown))
-    signals = _signals(model, start, [d.pieces for d in drafts], kept, unknown, advance)
+    # Without a document start nothing stands before the first piece.
+    asked = [(start, d.pieces) if start else (d.pieces[:1], d.pieces[1:]) for d in drafts]
+    signals = signals_of(model, asked, kept, unknown, advance)
     old = len(output_rows(model))
     columns = {token.id: old + place for place, token in enumerate(spelling.new_tokens)}
     return [
@@ -120,70 +114,9 @@ def _require_new(texts: Sequence[str], drafts: Sequence[_Draft], spelling: Spell
         )
 
 
-@dataclass(frozen=True)
-class _Signal:
-    """What the teacher says before each of its pieces."""
-
-    ids: Int[Tensor, "positions kept"]
-    log_probabilities: Float[Tensor, "positions kept"]
-    of_next: Float[Tensor, " positions"]
-
-
-@torch.inference_mode()
-def _signals(
-    model: PreTrainedModel,
-    start: list[int],
-    texts: Sequence[list[int]],
-    kept: int,
-    unknown: list[int],
-    advance: Callable[[int], None] | None,
-) -> list[_Signal]:
-    """The signal of every text. Without a document start nothing stands before its first piece."""
-    head = output_rows(model)
-    out: dict[int, _Signal] = {}
-    for batch in length_batches([len(start) + len(t) for t in texts], _TEACHER_TOKENS):
-        grid = torch.zeros(len(batch), max(len(start) + len(texts[i]) for i in batch)).long()
-        rows: list[int] = []
-        columns: list[int] = []
-        following: list[int] = []
-        skipped = 0 if start else 1
-        for row, index in enumerate(batch):
-            whole = start + texts[index]
-            grid[row, : len(whole)] = torch.tensor(whole)
-            rows += [row] * (len(texts[index]) - skipped)
-            columns += range(len(start) + skipped - 1, len(whole) - 1)
-            following += texts[index][skipped:]
-        states = hidden_states(model, grid.to(head.device))[rows, columns]
-        wanted = torch.tensor(following, device=head.device)
-        parts = [
-            _kept(logits, wanted[some], kept, unknown) for some, logits in head_chunks(states, head)
-        ]
-        ids, values, own = (torch.cat(part).cpu() for part in zip(*parts, strict=True))
-        offset = 0
-        for index in batch:
-            end = offset + len(texts[index]) - skipped
-            out[index] = _Signal(ids[offset:end], values[offset:end], own[offset:end])
-            offset = end
-        if advance is not None:
-            advance(len(batch))
-    return [out[i] for i in range(len(texts))]
-
-
-def _kept(
-    logits: Float[Tensor, "some rows"],
-    wanted: Int[Tensor, " some"],
-    kept: int,
-    unknown: list[int],
-) -> tuple[Tensor, Tensor, Tensor]:
-    logits[:, unknown] = -torch.inf
-    table = torch.log_softmax(logits, dim=-1)
-    values, ids = table.topk(kept, dim=-1)
-    return ids, values, table.gather(1, wanted[:, None])[:, 0]
-
-
 def _reading(
     draft: _Draft,
-    signal: _Signal,
+    signal: Signal,
     start: list[int],
     pieces_of: dict[int, tuple[int, ...]],
     columns: dict[int, int],

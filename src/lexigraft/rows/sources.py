@@ -16,7 +16,7 @@ from lexigraft.lexicon import Term
 from lexigraft.likelihood import encode
 from lexigraft.spelling import NewToken
 
-__all__ = ["Side", "Source", "from_definition", "from_pieces", "from_words", "similar_words"]
+__all__ = ["Side", "Source", "Neighbours", "from_definition", "from_pieces", "from_words"]
 
 Side = Literal["input", "output", "tied"]
 """What a row is read as: what goes in, what is compared with a state, or both."""
@@ -90,29 +90,41 @@ def from_definition(
     return Source((ids,), (weights,), stretched=side == "input")
 
 
-def similar_words(
-    term: Term,
-    tokenizer: PreTrainedTokenizerBase,
-    inputs: Float[Tensor, "rows dim"],
-    known: Sequence[int],
-) -> tuple[str, ...]:
-    """The words of the vocabulary nearest to the term's definition, nearest first.
+class Neighbours:
+    """The words of a vocabulary, to find those nearest to a definition.
 
-    Cosine between the definition (`from_definition`, on input rows) and input rows, all less the
-    mean of the `known` ones. Only tokens that begin a word and are letters alone are words here; a
-    vocabulary cannot tell a word from the beginning of a longer one.
+    Only tokens that begin a word and are letters alone are words here; a vocabulary cannot tell a
+    word from the beginning of a longer one. It is looked through once, for all terms.
     """
-    words = _whole_words(tokenizer, known)
-    source = from_definition(term, tokenizer, len(known), "input")
-    if not words or not source.groups[0]:
-        return ()
-    mean = inputs[list(known)].float().mean(0)
-    candidates = inputs[list(words)].float() - mean
-    meaning = source.row(inputs) - mean
-    near = torch.cosine_similarity(candidates, meaning[None], dim=-1)
-    best = near.topk(min(_NEIGHBOURS, len(words))).indices.tolist()
-    listed = list(words.values())
-    return tuple(dict.fromkeys(listed[i] for i in best))
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        inputs: Float[Tensor, "rows dim"],
+        known: Sequence[int],
+    ) -> None:
+        self.tokenizer = tokenizer
+        self.inputs = inputs
+        self.rows = len(known)
+        words = _whole_words(tokenizer, known)
+        self.words = list(words.values())
+        self.mean = inputs[list(known)].float().mean(0)
+        candidates = inputs[list(words)].float() - self.mean
+        self.candidates = torch.nn.functional.normalize(candidates, dim=-1)
+
+    def of(self, term: Term) -> tuple[str, ...]:
+        """The words nearest to the term's definition, nearest first.
+
+        Cosine between the definition (`from_definition`, on input rows) and input rows, all less
+        the mean of the known ones.
+        """
+        source = from_definition(term, self.tokenizer, self.rows, "input")
+        if not self.words or not source.groups[0]:
+            return ()
+        meaning = source.row(self.inputs) - self.mean
+        near = self.candidates @ meaning  # the length of `meaning` changes no order
+        best = near.topk(min(_NEIGHBOURS, len(self.words))).indices.tolist()
+        return tuple(dict.fromkeys(self.words[i] for i in best))
 
 
 def _whole_words(tokenizer: PreTrainedTokenizerBase, known: Sequence[int]) -> dict[int, str]:

@@ -100,12 +100,7 @@ def _with_tokens(
     pieces = old_pieces(document, [w.content for w in wanted])
     unknown = unknown_id(document)
     several = {c for c, ids in pieces.items() if len(ids) > 1 or ids == (unknown,)}
-    if document["model"]["type"] == "Unigram":
-        # The mark goes before every place of a form, so that both of its pieces need an entry.
-        forms = {w.form for w in wanted if w.content in several}
-        several = {w.content for w in wanted if w.form in forms}
-    new_wanted = [w for w in wanted if w.content in several]
-    extended, entries, left = _with_entries(document, new_wanted, model_type)
+    extended, entries, left = _with_entries(document, wanted, several, model_type)
     tokens = [_token(e.wanted, e.id, e.token, pieces) for e in entries]
     if left:
         backend = Tokenizer.from_str(json.dumps(extended))
@@ -119,17 +114,25 @@ def _with_tokens(
 
 
 def _with_entries(
-    document: Document, wanted: Sequence[Wanted], model_type: str | None
+    document: Document, wanted: Sequence[Wanted], several: set[str], model_type: str | None
 ) -> tuple[Document, tuple[Entry, ...], tuple[Wanted, ...]]:
-    """Vocabulary entries by the rule of the tokenizer's family, and the pieces left over."""
+    """Vocabulary entries by the rule of the tokenizer's family, and the pieces left over.
+
+    `several`: the contents of `wanted` that are no single token yet; only these are left over.
+    """
     from lexigraft.spelling.byte_bpe import extend
     from lexigraft.spelling.unigram import extend_unigram
 
+    needed = [piece for piece in wanted if piece.content in several]
     if forgets_entries(model_type):
-        return document, (), tuple(wanted)
-    if document["model"]["type"] == "Unigram":
-        return extend_unigram(document, wanted)
-    return extend(document, wanted)
+        return document, (), tuple(needed)
+    if document["model"]["type"] != "Unigram":
+        return extend(document, needed)
+    # The mark goes before every place of a form, so that both of its pieces need an entry.
+    forms = {piece.form for piece in needed}
+    both = [piece for piece in wanted if piece.form in forms]
+    extended, entries, left = extend_unigram(document, both)
+    return extended, entries, tuple(piece for piece in left if piece.content in several)
 
 
 def _check_space_mark(document: Document, wanted: Sequence[Wanted]) -> None:

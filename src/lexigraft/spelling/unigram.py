@@ -46,14 +46,14 @@ def extend_unigram(
     """A document in which each wanted piece is one token, and what could not be made so.
 
     Args:
-        document: any tokenizer; only a Unigram that writes spaces as '▁' is extended.
-        wanted: pieces that are not one token yet, without repeats.
+        document: of a Unigram tokenizer; only one that writes spaces as '▁' is extended.
+        wanted: both pieces, bare and spaced, of forms of which one is not one token yet.
 
     Returns:
         the new document (the given one is untouched), the entries made, and the pieces left
         over for another mechanism. Ids follow the highest one in use, in the order of `wanted`.
     """
-    if document["model"]["type"] != "Unigram" or not marks_spaces(document):
+    if not marks_spaces(document):
         return document, (), tuple(wanted)
     vocabulary = _with_added_in_place(document)
     if _has_marks(str(piece) for piece, _ in vocabulary):
@@ -191,7 +191,7 @@ def _blocked(forms: Mapping[str, bool], depths: Mapping[str, int]) -> dict[str, 
         for start in range(1, len(other)):
             tail = other[start:]
             for form in _beginning_in(tail, by_text, forms):
-                whole = not forms[form] and _is_inside_word(other[start - 1])
+                whole = not forms[form] and other[start - 1].isalpha()
                 if not whole and place[form] > place[other]:
                     heads[form].append((other, _MARKS[depths[other]] + other[:start]))
         for end in range(1, len(other)):
@@ -213,13 +213,6 @@ def _beginning_in(tail: str, by_text: Sequence[str], forms: Mapping[str, bool]) 
             break
         found.append(form)
     return found
-
-
-def _is_inside_word(character: str) -> bool:
-    return re.match(_LETTER, character) is not None
-
-
-_LETTER = r"[^\W\d_]"
 
 
 def _marking_pattern(

@@ -23,13 +23,12 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lexigraft.corpus import Text, defining_line, meaning_of, written_as
 from lexigraft.lexicon import Lexicon, Term, find_term
-from lexigraft.likelihood import document_start, encode, hidden_states, length_batches, output_rows
+from lexigraft.likelihood import document_start, encode, output_rows
+from lexigraft.signals import Signal, signals_of
 from lexigraft.spelling import Spelling
 
 __all__ = ["Lesson", "make_lessons"]
 
-_TEACHER_TOKENS = 2048
-_HEAD_CHUNK = 512
 _SELF_WRITTEN = ("written", "swapped", "foil", "replay")
 
 
@@ -101,9 +100,10 @@ def make_lessons(
     # A spare row that will be a new token means nothing to the teacher yet.
     unknown = [i for i in spelling.new_ids if i < len(output_rows(model))]
     k = min(top_k, len(output_rows(model)) - len(unknown))
-    plain = _teacher(model, [(start, d.pieces) for d in drafts], k, unknown, advance)
+    plain = signals_of(model, [(start, d.pieces) for d in drafts], k, unknown, advance)
     asked = [d for d in drafts if d.prompt]
-    seen = iter(_teacher(model, [(start + d.prompt, d.pieces) for d in asked], k, unknown, advance))
+    with_prompt = [(start + d.prompt, d.pieces) for d in asked]
+    seen = iter(signals_of(model, with_prompt, k, unknown, advance))
     prompted = [next(seen) if d.prompt else None for d in drafts]
     return [
         _lesson(d, p, q, pieces_of, text_weight, term_weight, lexicon_weight)
@@ -165,68 +165,10 @@ def _inside(
     return [any(start < right and left < end for start, end in spans) for left, right in read]
 
 
-@dataclass(frozen=True)
-class _Signal:
-    """What the teacher says before each of its pieces."""
-
-    ids: Int[Tensor, "positions kept"]
-    log_probabilities: Float[Tensor, "positions kept"]
-    of_next: Float[Tensor, " positions"]
-
-
-@torch.inference_mode()
-def _teacher(
-    model: PreTrainedModel,
-    asked: Sequence[tuple[list[int], list[int]]],
-    top_k: int,
-    unknown: list[int],
-    advance: Callable[[int], None] | None,
-) -> list[_Signal]:
-    """For each (prefix, pieces) the signal at every piece; `unknown` rows are never meant."""
-    head = output_rows(model)
-    out: dict[int, _Signal] = {}
-    for batch in length_batches([len(a) + len(b) for a, b in asked], _TEACHER_TOKENS):
-        grid = torch.zeros(len(batch), max(sum(map(len, asked[i])) for i in batch)).long()
-        rows: list[int] = []
-        columns: list[int] = []
-        following: list[int] = []
-        for row, index in enumerate(batch):
-            prefix, pieces = asked[index]
-            grid[row, : len(prefix) + len(pieces)] = torch.tensor(prefix + pieces)
-            rows += [row] * len(pieces)
-            columns += range(len(prefix) - 1, len(prefix) + len(pieces) - 1)
-            following += pieces
-        states = hidden_states(model, grid.to(head.device))[rows, columns]
-        wanted = torch.tensor(following, device=head.device)
-        parts = [
-            _kept(s, head, w, top_k, unknown)
-            for s, w in zip(states.split(_HEAD_CHUNK), wanted.split(_HEAD_CHUNK), strict=True)
-        ]
-        ids, values, own = (torch.cat(p).cpu() for p in zip(*parts, strict=True))
-        offset = 0
-        for index in batch:
-            end = offset + len(asked[index][1])
-            out[index] = _Signal(ids[offset:end], values[offset:end], own[offset:end])
-            offset = end
-        if advance is not None:
-            advance(len(batch))
-    return [out[i] for i in range(len(asked))]
-
-
-def _kept(
-    states: Tensor, head: Tensor, wanted: Tensor, top_k: int, unknown: list[int]
-) -> tuple[Tensor, Tensor, Tensor]:
-    logits = states @ head.t()
-    logits[:, unknown] = -torch.inf
-    table = torch.log_softmax(logits, dim=-1, dtype=torch.float32)
-    values, ids = table.topk(top_k, dim=-1)
-    return ids, values, table.gather(1, wanted[:, None])[:, 0]
-
-
 def _lesson(
     draft: _Draft,
-    plain: _Signal,
-    prompted: _Signal | None,
+    plain: Signal,
+    prompted: Signal | None,
     pieces_of: Mapping[int, tuple[int, ...]],
     text_weight: float,
     term_weight: float,
@@ -261,7 +203,7 @@ def _lesson(
 
 
 def _target(
-    signal: _Signal, place: int, token: int, pieces: tuple[int, ...] | None, share: float
+    signal: Signal, place: int, token: int, pieces: tuple[int, ...] | None, share: float
 ) -> tuple[Tensor, Tensor]:
     """Ids and probabilities at one position: the teacher's, and `share` for the text's own token.
 

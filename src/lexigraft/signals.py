@@ -1,0 +1,84 @@
+"""What a teacher says before each piece of a text: its likeliest tokens, computed in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from lexigraft.likelihood import hidden_states, length_batches, output_rows
+
+__all__ = ["Signal", "signals_of"]
+
+_TEACHER_TOKENS = 2048
+_HEAD_CHUNK = 512
+
+
+@dataclass(frozen=True)
+class Signal:
+    """What the teacher says before each of its pieces."""
+
+    ids: Int[Tensor, "positions kept"]
+    log_probabilities: Float[Tensor, "positions kept"]
+    of_next: Float[Tensor, " positions"]
+
+
+@torch.inference_mode()
+def signals_of(
+    model: PreTrainedModel,
+    asked: Sequence[tuple[list[int], list[int]]],
+    top_k: int,
+    unknown: list[int],
+    advance: Callable[[int], None] | None,
+) -> list[Signal]:
+    """For each (prefix, pieces) the signal at every piece, with gradients off.
+
+    Args:
+        model: the teacher.
+        asked: ids that it reads first, and ids of which each is predicted from all before it.
+        top_k: its likeliest tokens kept a position.
+        unknown: rows that are never meant: spare ones that will be new tokens.
+        advance: told how many texts are finished.
+    """
+    head = output_rows(model)
+    out: dict[int, Signal] = {}
+    for batch in length_batches([len(a) + len(b) for a, b in asked], _TEACHER_TOKENS):
+        grid = torch.zeros(len(batch), max(sum(map(len, asked[i])) for i in batch)).long()
+        rows: list[int] = []
+        columns: list[int] = []
+        following: list[int] = []
+        for row, index in enumerate(batch):
+            prefix, pieces = asked[index]
+            grid[row, : len(prefix) + len(pieces)] = torch.tensor(prefix + pieces)
+            rows += [row] * len(pieces)
+            columns += range(len(prefix) - 1, len(prefix) + len(pieces) - 1)
+            following += pieces
+        states = hidden_states(model, grid.to(head.device))[rows, columns]
+        wanted = torch.tensor(following, device=head.device)
+        parts = [
+            _kept(s, head, w, top_k, unknown)
+            for s, w in zip(states.split(_HEAD_CHUNK), wanted.split(_HEAD_CHUNK), strict=True)
+        ]
+        ids, values, own = (torch.cat(p).cpu() for p in zip(*parts, strict=True))
+        offset = 0
+        for index in batch:
+            end = offset + len(asked[index][1])
+            out[index] = Signal(ids[offset:end], values[offset:end], own[offset:end])
+            offset = end
+        if advance is not None:
+            advance(len(batch))
+    return [out[i] for i in range(len(asked))]
+
+
+def _kept(
+    states: Tensor, head: Tensor, wanted: Tensor, top_k: int, unknown: list[int]
+) -> tuple[Tensor, Tensor, Tensor]:
+    logits = states @ head.t()
+    logits[:, unknown] = -torch.inf
+    table = torch.log_softmax(logits, dim=-1, dtype=torch.float32)
+    values, ids = table.topk(top_k, dim=-1)
+    return ids, values, table.gather(1, wanted[:, None])[:, 0]
