@@ -267,6 +267,15 @@ def test_a_spelling_survives_json(lexicon: Make, tiny_tokenizer: Family) -> None
     assert Spelling.model_validate_json(spelling.model_dump_json()) == spelling
 
 
+def test_a_letter_that_the_normaliser_makes_a_sign_of(
+    lexicon: Make, tiny_tokenizer: Family
+) -> None:
+    # NFKC: 'Ŀ' → 'L·', so that in 'ĿĿA' the word does begin behind a sign
+    old = tiny_tokenizer("unigram-spm")
+    spelling, new = as_tokens(lexicon("ĿA", "Ŀ"), old)
+    assert prove(spelling, old, new).failures == ()
+
+
 letters = st.characters(categories=("Lu", "Ll", "Lt", "Lo", "Lm"))
 rest = st.characters(categories=("Lu", "Ll", "Lt", "Lo", "Lm", "Mn", "Mc"))
 words = st.builds("".join, st.tuples(letters, st.text(rest, min_size=1, max_size=9)))

@@ -247,9 +247,10 @@ def _bounded(
     forms: Sequence[tuple[str, str, dict[bool, NewToken]]], new: PreTrainedTokenizerBase
 ) -> list[bool]:
     """Whether each form's new tokens stand inside longer words just where they should."""
-    texts = [glued for _, form, _ in forms for glued in _glued(form)]
+    normalizer = new.backend_tokenizer.normalizer
+    texts = [glued for _, form, _ in forms for glued in _glued(form, normalizer)]
     ids = _encode(new, texts)
-    each = len(_glued("x"))
+    each = len(texts) // max(1, len(forms))
     return [
         all(
             bool({t.id for t in tokens.values()} & set(found)) == _may_be_inside(tokens)
@@ -264,15 +265,22 @@ def _may_be_inside(tokens: dict[bool, NewToken]) -> bool:
     return any(token.inside_words for token in tokens.values())
 
 
-def _glued(form: str) -> list[str]:
+def _glued(form: str, normalizer: Any) -> list[str]:
     """The form as a part of longer words of its own script.
 
     Of its own, since some pre-tokenizers end a word where the script changes (DeepSeek's: 'aэ').
-    After a sign, since others lend a text's start the space that makes a word of it.
+    After a sign, since others lend a text's start the space that makes a word of it. With letters
+    that stay letters: NFKC makes 'Ŀ' into 'L·', and behind a sign a word begins.
     """
-    letters = [character for character in form if character.isalpha()] or ["a"]
+    letters = [c for c in form if c.isalpha() and _stays(c, normalizer)] or ["a"]
     first, last = letters[0], letters[-1]
     return [f".{first}{form}", f".{form}{last}", f".{first}{form}{last}"]
+
+
+def _stays(character: str, normalizer: Any) -> bool:
+    if normalizer is None:
+        return True
+    return str(normalizer.normalize_str(character)).strip(f" {SPACE_MARK}") == character
 
 
 def _own_ids(
