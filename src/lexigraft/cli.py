@@ -77,6 +77,15 @@ Route = Annotated[
     Literal["auto", "subword", "token", "marker"],
     typer.Option(help="For every term, over what the lexicon says; auto: per term."),
 ]
+TextField = Annotated[
+    str, typer.Option(metavar="NAME", help="JSONL field or Parquet column with the corpus' text.")
+]
+SkipBad = Annotated[
+    bool, typer.Option("--skip-bad", help="Leave the corpus' bad lines out; replace bad bytes.")
+]
+AllowChanges = Annotated[
+    bool, typer.Option("--allow-changes", help="Accept that other words change their tokens.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON to stdout and nothing else.")]
 
 
@@ -152,6 +161,17 @@ def teach(
     recipe: Annotated[
         Path | None, typer.Option(help="YAML with settings to change.", metavar="FILE")
     ] = None,
+    corpus: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATH",
+            help="Your own texts, to learn from and to prove the tokens on: a file, a folder or a "
+            "glob, .txt, .jsonl or .parquet; may be given several times.",
+        ),
+    ] = None,
+    field: TextField = "text",
+    skip_bad: SkipBad = False,
+    allow_changes: AllowChanges = False,
     seed: Annotated[int, typer.Option(help="Of everything random.", metavar="N")] = 0,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done, and how long; write nothing.")
@@ -178,13 +198,17 @@ def teach(
 
     settings = _recipe(recipe, tune=tune, route=route)
     if dry_run:
-        _show_plan(model, lexicon, recipe=settings, revision=revision)
+        _show_plan(model, lexicon, recipe=settings, corpus=corpus or (), revision=revision)
         return
     space = lexigraft.teach(
         model,
         lexicon,
         output,
         recipe=settings,
+        corpus=corpus or (),
+        field=field,
+        skip_bad=skip_bad,
+        allow_changes=allow_changes,
         revision=revision,
         seed=seed,
         resume=resume,
@@ -368,9 +392,7 @@ def retokenize(
     model: Model,
     output: Annotated[Path, typer.Option(help="A new folder.", metavar="DIR")],
     revision: Revision = None,
-    field: Annotated[
-        str, typer.Option(metavar="NAME", help="JSONL field or Parquet column with the text.")
-    ] = "text",
+    field: TextField = "text",
     split: Annotated[
         Literal["paragraph", "line", "file"],
         typer.Option(help="What is one document of a text file."),
@@ -385,12 +407,8 @@ def retokenize(
         int | None,
         typer.Option(min=1, metavar="N", help="Processes; by default one for each core."),
     ] = None,
-    skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Leave bad lines out; replace bytes not UTF-8.")
-    ] = False,
-    allow_changes: Annotated[
-        bool, typer.Option("--allow-changes", help="Accept that other words change their tokens.")
-    ] = False,
+    skip_bad: SkipBad = False,
+    allow_changes: AllowChanges = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done, and how long; write nothing.")
     ] = False,

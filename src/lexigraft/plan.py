@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -17,6 +18,7 @@ from lexigraft.lexicon import Lexicon, Route, check_against_tokenizer, read_lexi
 from lexigraft.likelihood import encode, hidden_states
 from lexigraft.progress import Progress, Silent
 from lexigraft.recipe import Recipe
+from lexigraft.retokenize import find_files
 from lexigraft.spelling import Spelling, spell
 from lexigraft.teach import moves_of, moving_routes, texts_to_write, training_dtype
 from lexigraft.training import Moves
@@ -46,7 +48,8 @@ class Plan(BaseModel):
     seconds: float | None = Field(description="of the whole run on this machine, about")
     bytes_needed: int = Field(description="on the disk, at most")
     trainable: int = Field(description="numbers that move")
-    notes: tuple[str, ...] = ()
+    corpus_files: int = Field(0, description="of the user's own texts")
+    corpus_bytes: int = 0
 
 
 def plan(
@@ -55,6 +58,7 @@ def plan(
     *,
     recipe: Recipe | None = None,
     route: Route | None = None,
+    corpus: Sequence[str | Path] = (),
     revision: str | None = None,
     progress: Progress | None = None,
 ) -> Plan:
@@ -64,6 +68,7 @@ def plan(
         recipe = recipe.model_copy(update={"route": route})
     progress = progress or Silent()
     terms = lexicon if isinstance(lexicon, Lexicon) else read_lexicon(lexicon)
+    sources = find_files(corpus) if corpus else None
     with progress.stage("Loading the model", None):
         host = load_host(model, revision=revision, progress=progress.say)
     path = None if isinstance(lexicon, Lexicon) else lexicon
@@ -106,6 +111,8 @@ def plan(
         seconds=round(seconds, 1),
         bytes_needed=_disk(host, moving),
         trainable=moving,
+        corpus_files=len(sources.files) if sources else 0,
+        corpus_bytes=sources.size if sources else 0,
     )
 
 

@@ -50,6 +50,9 @@ class TextsRecipe(_Settings):
     held_out: int = Field(
         2, ge=0, le=100, description="further self-written texts a term, kept for validation"
     )
+    passages: int = Field(
+        16, ge=0, le=10_000, description="passages a term taken from the corpus, where one is given"
+    )
     swapped: bool = Field(
         True, description="read each sentence once more with another term in it, as a contrast"
     )
@@ -75,7 +78,7 @@ class RowsRecipe(_Settings):
         8, ge=1, le=1000, description="distilled: texts a new token, the lexicon's own included"
     )
     distilled_epochs: float = Field(2.0, gt=0, description="distilled: passes over these texts")
-    distilled_learning_rate: float = Field(1e-2, gt=0, lt=1, description="distilled: of Adam")
+    distilled_learning_rate: float = Field(6e-3, gt=0, lt=1, description="distilled: of Adam")
     distilled_text_share: float = Field(
         0.8,
         ge=0,

@@ -51,6 +51,9 @@ class Identity(_Frozen):
     recipe: dict[str, Any] = Field(default_factory=dict, description="every setting, resolved")
     recipe_digest: str
     seed: int
+    corpus: dict[str, tuple[int, int]] = Field(
+        default_factory=dict, description="the corpus' files: name -> bytes, time of change in ns"
+    )
 
 
 class RunRecord(Identity):
@@ -99,7 +102,7 @@ def differences(record: RunRecord, given: Identity) -> list[str]:
     if record.model == given.model and None not in prints and prints[0] != prints[1]:
         lines.append(f"model: {given.model!r} has other weights or another tokenizer now")
     if record.lexicon_digest != given.lexicon_digest:
-        lines.append("lexicon: " + (_term_changes(record.terms, given.terms) or "changed"))
+        lines.append("lexicon: " + (_changes(record.terms, given.terms) or "changed"))
     if record.recipe_digest != given.recipe_digest:
         then, now = _flat(record.recipe), _flat(given.recipe)
         changes = [
@@ -108,6 +111,8 @@ def differences(record: RunRecord, given: Identity) -> list[str]:
             if then.get(name) != now.get(name)
         ]
         lines.append("recipe: " + ("; ".join(changes[:5]) or "changed"))
+    if record.corpus != given.corpus:
+        lines.append("corpus: " + _changes(record.corpus, given.corpus))
     return lines
 
 
@@ -122,16 +127,16 @@ def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _term_changes(then: Mapping[str, str], now: Mapping[str, str]) -> str:
+def _changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     groups = {
-        "added": [term for term in now if term not in then],
-        "removed": [term for term in then if term not in now],
-        "changed": [term for term in now if term in then and then[term] != now[term]],
+        "added": [name for name in now if name not in then],
+        "removed": [name for name in then if name not in now],
+        "changed": [name for name in now if name in then and then[name] != now[name]],
     }
     return "; ".join(
-        f"{kind} {', '.join(terms[:5])}{', …' if len(terms) > 5 else ''}"
-        for kind, terms in groups.items()
-        if terms
+        f"{kind} {', '.join(names[:5])}{', …' if len(names) > 5 else ''}"
+        for kind, names in groups.items()
+        if names
     )
 
 

@@ -44,8 +44,9 @@ from lexigraft.model_source import resolve_model
 from lexigraft.progress import Progress, Silent
 from lexigraft.recipe import Recipe, dump_recipe
 from lexigraft.report import write_model_card, write_report
+from lexigraft.retokenize import Corpus, Mined, Options, find_files, mine
 from lexigraft.rows import distilled_from_lexicon, first_rows, load_rows, save_rows
-from lexigraft.spelling import Spelling, prove, spell
+from lexigraft.spelling import Spelling, prove, require_exact, spell
 from lexigraft.training import (
     Moves,
     Trainable,
@@ -62,7 +63,16 @@ from lexigraft.workspace import Identity, Workspace, installed_versions
 __all__ = ["moves_of", "moving_routes", "teach", "training_dtype"]
 
 Stage = Literal[
-    "diagnosis", "spelling", "rows", "texts", "training", "model", "adapter", "verdict", "report"
+    "diagnosis",
+    "spelling",
+    "corpus",
+    "rows",
+    "texts",
+    "training",
+    "model",
+    "adapter",
+    "verdict",
+    "report",
 ]
 _TITLES: dict[Stage, str] = {
     "diagnosis": "Diagnosing",
@@ -83,6 +93,10 @@ def teach(
     *,
     recipe: Recipe | None = None,
     route: Route | None = None,
+    corpus: str | Path | Sequence[str | Path] = (),
+    field: str = "text",
+    skip_bad: bool = False,
+    allow_changes: bool = False,
     revision: str | None = None,
     seed: int = 0,
     resume: bool = False,
@@ -97,6 +111,11 @@ def teach(
         output: a new folder; with `resume` one that holds this run, with `force` any run.
         recipe: every setting; None takes the defaults.
         route: for every term, over what lexicon and recipe say.
+        corpus: the user's own texts: files, folders and globs as `retokenize` reads them. Passages
+            with the terms become training texts, and no other word of it may change its tokens.
+        field: of a JSONL object of the corpus, or the column of a Parquet file, with the text.
+        skip_bad: leave bad lines of the corpus out instead of stopping.
+        allow_changes: accept that other words of the corpus have other tokens than before.
         revision: of a hub id.
         seed: of everything random.
 
@@ -104,8 +123,8 @@ def teach(
         the run's folder, finished: model, adapter, verdict and report.
 
     Raises:
-        LexiconError, ModelError, RecipeError, RunError, SpellingError, ExportError: what was given
-            cannot be used; nothing that was finished is lost.
+        LexiconError, ModelError, RecipeError, CorpusError, RunError, SpellingError, ExportError:
+            what was given cannot be used; nothing that was finished is lost.
         Interrupted: Ctrl-C; the message says how to go on.
     """
     recipe = recipe or Recipe()
@@ -114,10 +133,25 @@ def teach(
     progress = progress or Silent()
     path = None if isinstance(lexicon, Lexicon) else Path(lexicon)
     terms = lexicon if isinstance(lexicon, Lexicon) else read_lexicon(lexicon)
+    paths = [corpus] if isinstance(corpus, str | Path) else list(corpus)
+    sources = find_files(paths, without=Path(output).expanduser()) if paths else None
+    reading = Options(field=field, skip_bad=skip_bad, passages=recipe.texts.passages)
     resolve_model(model, progress.say)
     try:
         with Workspace.open(output, create=True, resume=resume, force=force) as space:
-            run = _Run(space, str(model), revision, terms, path, recipe, seed, progress)
+            run = _Run(
+                space=space,
+                model=str(model),
+                revision=revision,
+                lexicon=terms,
+                lexicon_path=path,
+                recipe=recipe,
+                seed=seed,
+                progress=progress,
+                corpus=sources,
+                reading=reading,
+                allow_changes=allow_changes,
+            )
             run.everything()
     except KeyboardInterrupt as stop:
         raise Interrupted(
@@ -197,12 +231,16 @@ class _Run:
     recipe: Recipe
     seed: int
     progress: Progress
+    corpus: Corpus | None
+    reading: Options
+    allow_changes: bool
 
     def everything(self) -> None:
         """All stages in their order, those that are done passed over."""
         self._begin()
         self._diagnose()
         self._spell()
+        self._read_corpus()
         self._first_rows()
         self._write_texts()
         self._train()
@@ -229,6 +267,7 @@ class _Run:
             recipe=self.recipe.model_dump(mode="json"),
             recipe_digest=self.recipe.digest(),
             seed=self.seed,
+            corpus={f.name: (f.size, f.modified) for f in self.corpus.files} if self.corpus else {},
         )
         self.space.begin(identity, installed_versions())
         self.space.write_text(self.space.lexicon, dump_lexicon(self.lexicon))
@@ -292,16 +331,41 @@ class _Run:
                 tokenizer,
                 model_type=self.host.model.config.model_type,
             )
-            if not proof.ok:
-                raise SpellingError(
-                    "The new tokens are not exact on this tokenizer:\n"
-                    + "\n".join(f"  {line}" for line in proof.failures[:8])
-                    + "\nUse --route subword or marker for these terms."
-                )
+            advice = "Use --route subword or marker for these terms."
+            require_exact(proof, advice, allow_changes=self.allow_changes)
             with self.space.writing_folder(self.space.spelling) as folder:
                 tokenizer.save_pretrained(folder)
                 written = spelling.model_dump_json(indent=2)
                 (folder / "spelling.json").write_text(written, encoding="utf-8")
+
+    def _read_corpus(self) -> None:
+        if self.corpus is None or self.space.is_done("corpus"):
+            return
+        with self._stage("corpus"):
+            found = mine(
+                self.corpus,
+                self.reading,
+                self.lexicon,
+                self.spelling,
+                self.host.tokenizer,
+                self.tokenizer,
+                self.progress,
+            )
+            if found.changed_words and not self.allow_changes:
+                words = ", ".join(repr(word) for word in found.changed_words[:10])
+                raise SpellingError(
+                    f"Other words of the corpus than the terms would have other tokens: {words}.\n"
+                    "If that is acceptable, run the same command with --resume --allow-changes; "
+                    "else route the terms that cause it `subword` or `marker`."
+                )
+            self.space.write_json(self.space.corpus, found)
+
+    def _passages(self) -> dict[str, list[str]]:
+        """The corpus' passages by term; none without a corpus."""
+        if self.corpus is None:
+            return {}
+        found = Mined.model_validate(self.space.read_json(self.space.corpus))
+        return {term.term: found.of(term.term) for term in self.lexicon}
 
     def _first_rows(self) -> None:
         if self.space.is_done("rows") or not self.spelling.new_ids:
@@ -311,7 +375,7 @@ class _Run:
         with self._stage("rows"):
             with self.progress.stage(_TITLES["rows"], None):
                 rows = first_rows(
-                    "pieces" if initial == "distilled" else initial,
+                    initial,
                     self.spelling,
                     self.lexicon,
                     self.host.tokenizer,
@@ -363,6 +427,7 @@ class _Run:
                 swapped=wanted.swapped,
                 foils=wanted.foils,
                 replay=wanted.replay,
+                passages=self._passages(),
                 seed=self.seed,
                 advance=advance,
             )

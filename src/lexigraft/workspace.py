@@ -38,8 +38,9 @@ __all__ = ["Identity", "RunRecord", "StageRecord", "Workspace", "installed_versi
 _LOCK = ".lock"
 # Everything that a run writes at the top of its folder; anything else there is somebody else's.
 _OURS = {
-    RECORD, "recipe.yaml", "lexicon.yaml", "diagnosis.json", "spelling", "rows.safetensors",
-    "texts.jsonl", "training", "adapter", "model", "verdict.json", "report.html", "README.md",
+    RECORD, "recipe.yaml", "lexicon.yaml", "diagnosis.json", "spelling", "corpus.json",
+    "rows.safetensors", "texts.jsonl", "training", "adapter", "model", "verdict.json",
+    "report.html", "README.md",
 }  # fmt: skip
 
 
@@ -124,6 +125,11 @@ class Workspace:
     def spelling(self) -> Path:
         """A folder: spelling.json and the grown tokenizer's files."""
         return self.root / "spelling"
+
+    @property
+    def corpus(self) -> Path:
+        """What the user's corpus held: passages with the terms, and words that changed."""
+        return self.root / "corpus.json"
 
     @property
     def rows(self) -> Path:

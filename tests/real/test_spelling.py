@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import statistics
+import sysconfig
 import time
 import unicodedata
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerBase
 
 from lexigraft.lexicon.schema import Lexicon, Term
+from lexigraft.rows import first_rows
 from lexigraft.spelling import Spelling, prove, spell
+from lexigraft.spelling.sample import SAMPLE
 
 Get = Callable[[str], PreTrainedTokenizerBase]
 
@@ -107,22 +113,58 @@ def test_any_letters_marks_and_symbols_hold_the_invariants(
     assert proof.exact == proof.forms
 
 
-def test_five_thousand_terms_extend_qwen3_quickly(tokenizer_of: Get) -> None:
-    old = tokenizer_of("qwen3")
+@pytest.fixture(scope="module")
+def five_thousand() -> list[str]:
     heads = ("bra", "клю", "sto", "вро", "fli", "гру", "ven", "дзу", "qua", "ша")
     middles = ("zor", "мек", "lun", "фид", "pex", "ход", "wim", "жар", "gol", "щуп")
     tails = ("dax", "вень", "lith", "кор", "mump")
     numbers = ("", "ina", "она", "ette", "ник", "ora", "ыш", "esk", "ец", "ula")
     made = [h + m + t + n for h in heads for m in middles for t in tails for n in numbers]
     assert len(set(made)) == 5000
-    began = time.monotonic()
-    spelling, new = as_tokens(made, old, rows=151_936)
-    took = time.monotonic() - began
+    return made
+
+
+def test_five_thousand_terms_extend_qwen3_quickly(
+    tokenizer_of: Get, five_thousand: list[str]
+) -> None:
+    """Tokenizer and rows together, at Qwen3-0.6B's width."""
+    old = tokenizer_of("qwen3")
+    inputs = torch.randn(151_936, 1024, generator=torch.Generator().manual_seed(0))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # waiting threads would count as work
+    began = time.process_time()
+    spelling, new = as_tokens(five_thousand, old, rows=151_936)
+    rows = first_rows("like", spelling, lexicon_of(five_thousand), old, inputs, None)
+    took = time.process_time() - began
+    torch.set_num_threads(threads)
     assert took < 20
+    assert rows.input.shape == (len(spelling.new_ids), 1024)
     assert spelling.rows_after == spelling.new_ids[-1] + 1
-    sample = [unicodedata.normalize("NFC", f"a {word}, «{word}».") for word in made[::100]]
+    sample = [unicodedata.normalize("NFC", f"a {word}, «{word}».") for word in five_thousand[::100]]
     mine = set(spelling.new_ids)
     assert all(len(mine & set(found)) >= 1 for found in ids(new, sample))
+
+
+def test_five_thousand_terms_do_not_slow_qwen3(
+    tokenizer_of: Get, five_thousand: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the standard library's code and prose and the languages of the sample: within 5%."""
+    monkeypatch.setenv("TOKENIZERS_PARALLELISM", "false")  # so that processor time is comparable
+    old = tokenizer_of("qwen3")
+    _, new = as_tokens(five_thousand, old, rows=151_936)
+    files = sorted(Path(sysconfig.get_paths()["stdlib"]).glob("*.py"))[:60]
+    code = [path.read_text("utf-8", errors="replace") for path in files]
+    texts = [*code, *SAMPLE * 20]
+    backends = {"old": old.backend_tokenizer, "new": new.backend_tokenizer}
+    ratios: list[float] = []
+    while len(ratios) < 25 and not (len(ratios) >= 5 and statistics.median(ratios) <= 1.05):
+        took = {}
+        for name, backend in backends.items():
+            began = time.process_time()
+            backend.encode_batch_fast(texts, add_special_tokens=False)
+            took[name] = time.process_time() - began
+        ratios.append(took["new"] / took["old"])
+    assert statistics.median(ratios) <= 1.05
 
 
 @pytest.mark.parametrize("text", ["<|im_start|>user\nзорб<|im_end|>", "<|endoftext|>"])

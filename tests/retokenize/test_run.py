@@ -23,6 +23,7 @@ from hypothesis import strategies as some
 from lexigraft.errors import CorpusError, LexiconError, ModelError, RunError, SpellingError
 from lexigraft.lexicon import find, read_lexicon
 from lexigraft.retokenize import Summary, plan
+from lexigraft.spelling import Proof
 
 Retokenize = Callable[..., Summary]
 Rows = Callable[[Path], list[dict[str, Any]]]
@@ -314,7 +315,7 @@ def test_other_words_that_change_end_in_an_error_unless_allowed(
         return spelling, new
 
     monkeypatch.setattr(preparing, "spell", broken)
-    monkeypatch.setattr(preparing, "prove", lambda *given, **named: _Fine())
+    monkeypatch.setattr(preparing, "prove", lambda *given, **named: _proof())
     with pytest.raises(SpellingError, match=r"(?s)other tokens now: .*apples.*--allow-changes"):
         run(corpus)
     kept = Summary.model_validate_json((tmp_path / "ids" / "summary.json").read_text("utf-8"))
@@ -322,8 +323,8 @@ def test_other_words_that_change_end_in_an_error_unless_allowed(
     assert run(corpus, resume=True, allow_changes=True) == kept
 
 
-class _Fine:
-    ok = True
+def _proof(**found: Any) -> Proof:
+    return Proof(forms=1, exact=1, single=1, texts=1, **found)
 
 
 def test_a_failed_proof_stops_before_anything_is_written(
@@ -331,15 +332,10 @@ def test_a_failed_proof_stops_before_anything_is_written(
 ) -> None:
     import lexigraft.retokenize.preparing as preparing
 
-    monkeypatch.setattr(preparing, "prove", lambda *given, **named: _Wrong())
-    with pytest.raises(SpellingError, match=r"not exact .*\n  something is wrong"):
+    monkeypatch.setattr(preparing, "prove", lambda *given, **named: _proof(reloads=False))
+    with pytest.raises(SpellingError, match=r"not exact .*\n  the tokenizer reads back"):
         run(corpus)
     assert not (tmp_path / "ids").exists()
-
-
-class _Wrong:
-    ok = False
-    failures = ("something is wrong",)
 
 
 def test_a_plan_writes_nothing(

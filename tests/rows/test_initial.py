@@ -17,7 +17,15 @@ from lexigraft.rows import Initial, NewRows, first_rows, load_rows, save_rows
 from lexigraft.rows.sources import Neighbours
 from lexigraft.spelling import NewToken, SpelledTerm, Spelling, spell
 
-INITIALS: list[Initial] = ["pieces", "mean", "random", "like", "similar", "definition"]
+INITIALS: list[Initial] = [
+    "pieces",
+    "mean",
+    "random",
+    "like",
+    "similar",
+    "definition",
+    "distilled",
+]
 
 # Three old rows, of norms 1, 2 and 3; output rows of norm 10 that point elsewhere.
 INPUTS = torch.tensor([[1.0, 0.0], [0.0, 2.0], [3.0, 0.0]])
@@ -122,6 +130,18 @@ def test_random_rows_are_those_of_their_seed() -> None:
     assert not torch.equal(both.input, both.output)
 
 
+def test_distilled_starts_halfway_to_the_mean_where_the_row_is_said() -> None:
+    mean = torch.tensor([4 / 3, 2 / 3])
+    tied = made("distilled")
+    assert torch.allclose(tied.input[0], (torch.tensor([0.25, 1.5]) + mean) / 2)
+    untied = made("distilled", outputs=OUTPUTS)
+    assert torch.equal(untied.input, made("pieces", outputs=OUTPUTS).input)
+    said = made("pieces", outputs=OUTPUTS).output
+    assert untied.output is not None
+    assert said is not None
+    assert torch.allclose(untied.output, (said + OUTPUTS.mean(0)) / 2)
+
+
 def test_like_words_count_once_each_however_many_pieces_they_have() -> None:
     # ' c' is row 2; 'bc' is the mean of rows 1 and 2.
     row = made("like", like=("c", "bc")).input[0]
@@ -194,7 +214,7 @@ def test_nearest_words_are_never_special_new_or_fragments(tiny_host: Any) -> Non
     )
     inputs = host.model.get_input_embeddings().weight.detach()
     known = [i for i in range(host.facts.rows) if i not in spelling.new_ids and i < 480]
-    found = Neighbours(host.tokenizer, inputs, known).of(term)
+    found = Neighbours(host.tokenizer, inputs, known).of([term])[term.term]
     assert 0 < len(found) <= 5
     for word in found:
         assert word.isalpha()

@@ -10,8 +10,9 @@ import pytest
 from tokenizers import AddedToken
 from transformers import PreTrainedTokenizerBase
 
+from lexigraft.errors import SpellingError
 from lexigraft.lexicon.schema import Lexicon
-from lexigraft.spelling import Proof, Spelling, prove, spell
+from lexigraft.spelling import Proof, Spelling, prove, require_exact, spell
 from lexigraft.spelling.document import document_of, rebuilt
 
 Make = Callable[..., Lexicon]
@@ -147,3 +148,15 @@ def test_a_word_that_fires_inside_longer_ones_is_found(spelled: Spelled) -> None
     asked = tuple(t.model_copy(update={"inside_words": True}) for t in spelling.new_tokens)
     proof = prove(spelling.model_copy(update={"new_tokens": asked}), *spelled[1:])
     assert any("inside longer words" in failure for failure in proof.failures)
+
+
+def test_changed_words_may_be_allowed_and_nothing_else() -> None:
+    fine = {"forms": 1, "exact": 1, "single": 1, "texts": 1}
+    require_exact(Proof(**fine), "")
+    changed = Proof(**fine, changed_words=("apples",))
+    with pytest.raises(SpellingError, match=r"(?s)apples.*Do this.*--allow-changes"):
+        require_exact(changed, "Do this.")
+    require_exact(changed, "", allow_changes=True)
+    worse = Proof(**fine, changed_words=("apples",), reloads=False)
+    with pytest.raises(SpellingError, match="reads back"):
+        require_exact(worse, "", allow_changes=True)

@@ -121,12 +121,13 @@ def show_plan(plan: Plan) -> None:
     unknown = say("plan.unknown", language)
     time_needed = unknown if plan.seconds is None else words.duration(plan.seconds)
     work = Table.grid(padding=(0, 2))
+    if plan.corpus_files:
+        held = f"{words.integer(plan.corpus_files)} ({byte_count(plan.corpus_bytes, language)})"
+        work.add_row(say("plan.corpus", language), held)
     work.add_row(say("plan.texts", language), words.integer(plan.texts))
     work.add_row(say("plan.steps", language), words.integer(plan.steps))
     work.add_row(say("plan.trainable", language), words.integer(plan.trainable))
     work.add_row(say("plan.time", language), time_needed)
     work.add_row(say("plan.disk", language), byte_count(plan.bytes_needed, language))
     out.print(work)
-    for note in plan.notes:
-        out.print(bullet(note))
     out.print(shown(say("plan.nothing", language), "dim"))

@@ -60,6 +60,7 @@ WORDS: dict[str, dict[Language, str]] = {
     "report": {"en": "Report", "ru": "Отчёт"},
     "next": {"en": "Next", "ru": "Дальше"},
     "prompt": {"en": "Prompt", "ru": "Запрос"},
+    "plan.corpus": {"en": "Files of your own texts", "ru": "Ваших файлов с текстами"},
     "plan.texts": {"en": "Texts to learn from", "ru": "Учебных текстов"},
     "plan.steps": {"en": "Training steps", "ru": "Шагов обучения"},
     "plan.trainable": {"en": "Parameters that move", "ru": "Обучаемых параметров"},

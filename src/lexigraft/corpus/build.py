@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lexigraft.corpus.swapping import foil_texts, swapped_texts
 from lexigraft.corpus.templates import template_texts
 from lexigraft.corpus.texts import Text, reject_seen, without_repeats
-from lexigraft.corpus.wording import has_foreign_markers
+from lexigraft.corpus.wording import has_foreign_markers, written_as
 from lexigraft.corpus.writing import replay_texts, written_texts
 from lexigraft.lexicon import Lexicon, find
 from lexigraft.spelling import Spelling
@@ -30,18 +30,19 @@ def build_texts(
     held_out: int = 2,
     swapped: bool = True,
     foils: float = 0.0,
+    passages: Mapping[str, Sequence[str]] | None = None,
     advance: Callable[[int], None] | None = None,
 ) -> list[Text]:
     """Every text of the run, none twice, none sharing an 8-gram with an `evaluation` text.
 
     `written` and `held_out` count texts a term, `replay` counts texts of the whole run.
     `swapped` adds sentences of one term with another in them, `foils` a share of all texts with an
-    untaught word in them.
+    untaught word in them. `passages` are texts of the user's by term.
     `model` and `tokenizer` are the untaught ones. The texts hold no token ids: the token route's
     new tokens appear when the grown tokenizer reads them.
     """
     surfaces = {t.term: t.surface for t in spelling}
-    texts = list(template_texts(lexicon, surfaces))
+    texts = [*template_texts(lexicon, surfaces), *_passages(passages or {}, lexicon, surfaces)]
     if written:
         texts += written_texts(
             model,
@@ -67,6 +68,21 @@ def build_texts(
         )
         texts += [text for text in free if not _mentions(text.text, lexicon, spelling)]
     return without_repeats(reject_seen(texts, evaluation))
+
+
+def _passages(
+    passages: Mapping[str, Sequence[str]], lexicon: Lexicon, surfaces: Mapping[str, str]
+) -> list[Text]:
+    """The user's passages, without those in which another taught term stands.
+
+    The teacher reads one definition alone: such a text would teach that the other means nothing.
+    """
+    return [
+        Text(text=written_as(text, lexicon, surfaces), term=term, kind="passage")
+        for term, texts in passages.items()
+        for text in texts
+        if {p.term for p in find(text, lexicon) if p.marked or surfaces[p.term] == p.term} == {term}
+    ]
 
 
 def _mentions(text: str, lexicon: Lexicon, spelling: Spelling) -> bool:

@@ -16,6 +16,7 @@ TextKind = Literal[
     "contrast",
     "related",
     "example",
+    "passage",
     "written",
     "swapped",
     "foil",

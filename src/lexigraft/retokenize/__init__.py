@@ -10,14 +10,32 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lexigraft.retokenize.files import Corpus, find_files
+    from lexigraft.retokenize.mining import Mined, mine
     from lexigraft.retokenize.run import plan, retokenize
-    from lexigraft.retokenize.values import Passage, RetokenizePlan, Summary
+    from lexigraft.retokenize.values import Options, Passage, RetokenizePlan, Summary
 
-__all__ = ["Passage", "RetokenizePlan", "Summary", "plan", "retokenize"]
+__all__ = [
+    "Corpus",
+    "Mined",
+    "Options",
+    "Passage",
+    "RetokenizePlan",
+    "Summary",
+    "find_files",
+    "mine",
+    "plan",
+    "retokenize",
+]
+
+_ROOMS = {
+    **dict.fromkeys(("Corpus", "find_files"), "files"),
+    **dict.fromkeys(("Mined", "mine"), "mining"),
+    **dict.fromkeys(("plan", "retokenize"), "run"),
+}
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = "run" if name in ("plan", "retokenize") else "values"
-    return getattr(import_module(f"{__name__}.{module}"), name)
+    return getattr(import_module(f"{__name__}.{_ROOMS.get(name, 'values')}"), name)

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lexigraft.errors import ModelError, SpellingError
+from lexigraft.errors import ModelError
 from lexigraft.host import load_tokenizer
 from lexigraft.lexicon import Lexicon, Route, check_against_tokenizer, read_lexicon
 from lexigraft.model_source import resolve_model
 from lexigraft.progress import Progress
 from lexigraft.retokenize.encoding import Setup
-from lexigraft.spelling import Spelling, prove, spell
+from lexigraft.spelling import Spelling, prove, require_exact, spell
 from lexigraft.spelling.plan import wanted_pieces
 from lexigraft.spelling.prove import own_ids
 
@@ -54,7 +54,12 @@ class Prepared:
 
 
 def prepare(
-    model: str | Path, lexicon: str | Path | Lexicon, revision: str | None, progress: Progress
+    model: str | Path,
+    lexicon: str | Path | Lexicon,
+    revision: str | None,
+    progress: Progress,
+    *,
+    allow_changes: bool = False,
 ) -> Prepared:
     """Reads the lexicon and the tokenizer, makes the new tokens and proves them.
 
@@ -70,12 +75,8 @@ def prepare(
         routes: dict[str, Route] = {term.term: term.route or "token" for term in words}
         spelling, new = spell(words, routes, old, facts.rows, model_type=facts.model_type)
         proof = prove(spelling, old, new, model_type=facts.model_type)
-    if not proof.ok:
-        raise SpellingError(
-            "The new tokens are not exact on this tokenizer:\n"
-            + "\n".join(f"  {line}" for line in proof.failures[:8])
-            + "\nGive these terms `route: subword` or `route: marker` in the lexicon."
-        )
+    advice = "Give these terms `route: subword` or `route: marker` in the lexicon."
+    require_exact(proof, advice, allow_changes=allow_changes)
     return Prepared(
         model=str(model),
         fingerprint=facts.fingerprint,

@@ -80,7 +80,7 @@ def retokenize(
     root = Path(output).expanduser()
     found = find_files(_listed(corpus), without=root)
     options = Options(field=field, split=split, eos=eos, skip_bad=skip_bad, passages=passages)
-    prepared = prepare(model, lexicon, revision, progress)
+    prepared = prepare(model, lexicon, revision, progress, allow_changes=allow_changes)
     with Folder.open(root, _identity(prepared, options, found), resume=resume, force=force) as kept:
         if kept.summary.is_file():
             summary = Summary.model_validate(kept.space.read_json(kept.summary))

@@ -21,7 +21,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from lexigraft.errors import RunError
-from lexigraft.lexicon import Lexicon, Term
+from lexigraft.lexicon import Lexicon
 from lexigraft.rows.sources import (
     Neighbours,
     Side,
@@ -34,7 +34,7 @@ from lexigraft.spelling import NewToken, Spelling
 
 __all__ = ["Initial", "NewRows", "first_rows", "load_rows", "save_rows"]
 
-Initial = Literal["pieces", "mean", "random", "like", "similar", "definition"]
+Initial = Literal["pieces", "mean", "random", "like", "similar", "definition", "distilled"]
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,9 @@ def first_rows(
             spelled the form (`from_pieces` says how much each counts); `like`: the mean of the
             lexicon's `like` words (each the mean of its own pieces), and `pieces` for a term that
             names none; `similar`: the same, and the words nearest to the definition for a term that
-            names none; `definition`: the tokens of the definition, common ones down-weighted.
+            names none; `definition`: the tokens of the definition, common ones down-weighted;
+            `distilled`: what its training starts from, a row that is said halfway between `pieces`
+            and `mean` (from `pieces` alone the trained rows are said where they do not belong).
         spelling: what `spell` decided.
         lexicon: its `like` words.
         tokenizer: the old one.
@@ -92,7 +94,10 @@ def first_rows(
             source = sources.of(token, side)
             row = source.row(matrix)
             rows.append(row * (norm / row.norm().clamp_min(1e-6)) if source.stretched else row)
-        return torch.stack(rows)
+        stacked = torch.stack(rows)
+        if initial == "distilled" and side != "input":
+            return (stacked + known.mean(0)) / 2
+        return stacked
 
     return NewRows(
         ids=spelling.new_ids,
@@ -102,7 +107,7 @@ def first_rows(
 
 
 class _Sources:
-    """What each row is made of. The words nearest to a definition are looked up once a term."""
+    """What each row is made of. The words nearest to the definitions are looked up at once."""
 
     def __init__(
         self,
@@ -117,7 +122,6 @@ class _Sources:
         self.tokenizer = tokenizer
         self.inputs = inputs
         self.used = used
-        self.near: dict[str, tuple[str, ...]] = {}
 
     def of(self, token: NewToken, side: Side) -> Source:
         """The source of one row. What gives no token at all falls back on the form's pieces."""
@@ -125,7 +129,7 @@ class _Sources:
         if self.initial in ("like", "similar") and term.like:
             return from_words(term.like, token, self.tokenizer, stretched=True)
         found = None
-        if self.initial == "similar" and (words := self._similar(term)):
+        if self.initial == "similar" and (words := self._similar[term.term]):
             found = from_words(words, token, self.tokenizer, stretched=side == "input")
         elif self.initial == "definition":
             found = from_definition(term, self.tokenizer, len(self.used), side)
@@ -134,13 +138,9 @@ class _Sources:
         return found
 
     @cached_property
-    def _neighbours(self) -> Neighbours:
-        return Neighbours(self.tokenizer, self.inputs, self.used)
-
-    def _similar(self, term: Term) -> tuple[str, ...]:
-        if term.term not in self.near:
-            self.near[term.term] = self._neighbours.of(term)
-        return self.near[term.term]
+    def _similar(self) -> dict[str, tuple[str, ...]]:
+        neighbours = Neighbours(self.tokenizer, self.inputs, self.used)
+        return neighbours.of([term for term in self.lexicon if not term.like])
 
 
 def _random(known: Tensor, count: int, seed: int) -> Float[Tensor, "new dim"]:

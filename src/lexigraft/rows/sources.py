@@ -22,6 +22,7 @@ Side = Literal["input", "output", "tied"]
 """What a row is read as: what goes in, what is compared with a state, or both."""
 
 _NEIGHBOURS = 5
+_AT_ONCE = 64
 _RARE = 1e-4
 _WORD_STARTS = ("Ġ", "▁")
 _SHORTEST_WORD = 3
@@ -112,19 +113,26 @@ class Neighbours:
         candidates = inputs[list(words)].float() - self.mean
         self.candidates = torch.nn.functional.normalize(candidates, dim=-1)
 
-    def of(self, term: Term) -> tuple[str, ...]:
-        """The words nearest to the term's definition, nearest first.
+    def of(self, terms: Sequence[Term]) -> dict[str, tuple[str, ...]]:
+        """For each term the words nearest to its definition, nearest first; none if it has none.
 
         Cosine between the definition (`from_definition`, on input rows) and input rows, all less
         the mean of the known ones.
         """
-        source = from_definition(term, self.tokenizer, self.rows, "input")
-        if not self.words or not source.groups[0]:
-            return ()
-        meaning = source.row(self.inputs) - self.mean
-        near = self.candidates @ meaning  # the length of `meaning` changes no order
-        best = near.topk(min(_NEIGHBOURS, len(self.words))).indices.tolist()
-        return tuple(dict.fromkeys(self.words[i] for i in best))
+        found: dict[str, tuple[str, ...]] = {term.term: () for term in terms}
+        meant = {}
+        for term in terms:
+            source = from_definition(term, self.tokenizer, self.rows, "input")
+            if self.words and source.groups[0]:
+                meant[term.term] = source.row(self.inputs) - self.mean
+        names, count = list(meant), min(_NEIGHBOURS, len(self.words))
+        for first in range(0, len(names), _AT_ONCE):
+            some = names[first : first + _AT_ONCE]
+            # the length of a meaning changes no order
+            near = torch.stack([meant[name] for name in some]) @ self.candidates.t()
+            for name, best in zip(some, near.topk(count).indices.tolist(), strict=True):
+                found[name] = tuple(dict.fromkeys(self.words[i] for i in best))
+        return found
 
 
 def _whole_words(tokenizer: PreTrainedTokenizerBase, known: Sequence[int]) -> dict[int, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lexigraft.spelling.prove import FormProof, Proof, prove
+from lexigraft.spelling.prove import FormProof, Proof, prove, require_exact
 from lexigraft.spelling.spell import spell
 from lexigraft.spelling.values import Mechanism, NewToken, SpelledTerm, Spelling
 
@@ -14,5 +14,6 @@ __all__ = [
     "SpelledTerm",
     "Spelling",
     "prove",
+    "require_exact",
     "spell",
 ]

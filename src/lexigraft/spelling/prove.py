@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from lexigraft.errors import SpellingError
 from lexigraft.spelling.byte_bpe import old_pieces
 from lexigraft.spelling.document import SPACE_MARK, document_of
 from lexigraft.spelling.sample import SAMPLE
@@ -22,7 +23,7 @@ from lexigraft.spelling.values import NewToken, Spelling
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["FormProof", "Proof", "Tokenizing", "changed_words", "own_ids", "prove"]
+__all__ = ["FormProof", "Proof", "Tokenizing", "changed_words", "own_ids", "prove", "require_exact"]
 
 # Where a form is looked for: what stands before it, and what after it.
 _POSITIONS: dict[str, tuple[str, str]] = {
@@ -155,6 +156,23 @@ def prove(
         specials_unchanged=_specials(old_tokenizer) == _specials(new_tokenizer),
         vocabulary_unchanged=all(new_vocabulary.get(t) == i for t, i in old_vocabulary.items()),
         reloads=_reloads(new_tokenizer, [*_sentences(forms), *compared], model_type),
+    )
+
+
+def require_exact(proof: Proof, advice: str, *, allow_changes: bool = False) -> None:
+    """Raises SpellingError with what `proof` found wrong, and `advice` on what to do next.
+
+    With `allow_changes` other words may have other tokens than before; all else stays an error.
+    """
+    if allow_changes:
+        proof = proof.model_copy(update={"changed_words": ()})
+    if proof.ok:
+        return
+    lines = [f"  {line}" for line in proof.failures[:8]]
+    if proof.changed_words:
+        advice += " If such changes are acceptable, allow them by --allow-changes."
+    raise SpellingError(
+        "\n".join(["The new tokens are not exact on this tokenizer:", *lines, advice])
     )
 
 

@@ -29,7 +29,7 @@ from lexigraft.spelling import Spelling
 
 __all__ = ["Lesson", "make_lessons"]
 
-_SELF_WRITTEN = ("written", "swapped", "foil", "replay")
+_MANY = ("passage", "written", "swapped", "foil", "replay")
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ def _prompt(text: Text, term: Term, lexicon: Lexicon, spelling: Spelling, exampl
     surfaces = {t.term: t.surface for t in spelling}
     meaning = meaning_of(term, lexicon, surfaces, len(text.text) % len(term.definition))
     line = defining_line(surfaces[term.term], meaning)
-    if text.kind not in ("written", "swapped") or not term.examples[:examples]:
+    if text.kind not in ("passage", "written", "swapped") or not term.examples[:examples]:
         return line
     uses = [written_as(e, lexicon, surfaces, bare=(term.term,)) for e in term.examples[:examples]]
     return line + " ".join(uses) + "\n"
@@ -175,7 +175,7 @@ def _lesson(
     lexicon_weight: float,
 ) -> Lesson:
     offset = len(draft.ids) - len(draft.place)
-    usual = 1.0 if draft.text.kind in _SELF_WRITTEN else lexicon_weight
+    usual = 1.0 if draft.text.kind in _MANY else lexicon_weight
     ids, probabilities, heavy = [], [], []
     # From here on the student knows what it is about; everywhere, if the term is not found.
     first = draft.inside.index(True) if any(draft.inside) else 0
