@@ -26,13 +26,14 @@ from lexigraft.compare import compare
 from lexigraft.errors import Interrupted, LexiconError, ModelError, RecipeError, RunError
 from lexigraft.lexicon import Lexicon, Marker, Route, Term, read_lexicon
 from lexigraft.recipe import Limits, Recipe, TextsRecipe, TrainingRecipe, VerifyRecipe, read_recipe
+from lexigraft.run_settings import moves_of, moving_routes
 from lexigraft.spelling import NewToken, SpelledTerm, Spelling
 from lexigraft.training import load_taught
 from lexigraft.workspace import Workspace
 
 # The package offers the function under the module's name.
 module: Any = importlib.import_module("lexigraft.teach")
-teach, moves_of, moving_routes = module.teach, module.moves_of, module.moving_routes
+teach = module.teach
 
 STAGES = (
     "diagnosis", "spelling", "rows", "texts", "training", "model", "adapter", "verdict", "report",
@@ -119,13 +120,13 @@ torch.set_num_threads(1)
 from lexigraft.lexicon import read_lexicon
 from lexigraft.recipe import read_recipe
 module = importlib.import_module("lexigraft.teach")
-log = module._Keeper.log
+log = module.FolderKeeper.log
 def slow(self, line):
     log(self, line)
     if line["step"] == 3:
         print("killable", flush=True)
         time.sleep(600)
-module._Keeper.log = slow
+module.FolderKeeper.log = slow
 host, lexicon, recipe, output = sys.argv[1:]
 module.teach(host, read_lexicon(lexicon), output, recipe=read_recipe(recipe))
 """
@@ -323,8 +324,8 @@ def interrupt_once(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, turn:
 # In the order of the pipeline. Before the first nothing is written but an empty run.
 BREAKS = (
     ("load_host", 1), ("diagnose_terms", 1), ("spell", 1), ("prove", 1), ("first_rows", 1),
-    ("save_rows", 1), ("build_texts", 1), ("make_lessons", 1), ("_Keeper.save", 1),
-    ("_Keeper.log", 2), ("_Keeper.save", 2), ("_Keeper.log", 3), ("save_taught", 1),
+    ("save_rows", 1), ("build_texts", 1), ("make_lessons", 1), ("FolderKeeper.save", 1),
+    ("FolderKeeper.log", 2), ("FolderKeeper.save", 2), ("FolderKeeper.log", 3), ("save_taught", 1),
     ("merged_model", 1), ("write_merged", 1), ("write_adapter", 1), ("verify", 1),
     ("write_report", 1), ("write_model_card", 1),
 )  # fmt: skip
@@ -340,7 +341,7 @@ def test_interrupted_at_every_stage_in_turn_it_ends_as_an_unbroken_run(
 ) -> None:
     host, output = tiny_folders[name], tmp_path / "run"
     for number, (what, turn) in enumerate(BREAKS):
-        owner = module._Keeper if "." in what else module
+        owner = module.FolderKeeper if "." in what else module
         interrupt_once(monkeypatch, owner, what.rpartition(".")[2], turn)
         with pytest.raises(Interrupted, match="--resume"):
             teach(host, LEXICON, output, recipe=RECIPE, resume=number > 0)
@@ -389,7 +390,10 @@ def test_a_full_disk_is_told_and_the_run_goes_on(
     def full(*_: Any, **__: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(module, place, full)
+    owner = (
+        importlib.import_module("lexigraft.training.keeping") if place == "save_file" else module
+    )
+    monkeypatch.setattr(owner, place, full)
     with pytest.raises(RunError, match=r"is full(?s:.*)--resume"):
         teach(host, LEXICON, output, recipe=RECIPE)
     monkeypatch.undo()

@@ -42,8 +42,8 @@ from lexigraft.recipe import RowsRecipe
 from lexigraft.rows import NewRows, distilled_rows, first_rows
 from lexigraft.rows.distilled import fitted_rows
 from lexigraft.rows.readings import Reading
+from lexigraft.run_settings import training_dtype
 from lexigraft.spelling import Spelling, spell
-from lexigraft.teach import training_dtype
 
 HERE = Path(__file__).resolve().parent
 METHODS = ("transformers", "random", "mean", "pieces", "similar", "definition", "distilled")

@@ -19,8 +19,8 @@ from lexigraft.likelihood import encode, hidden_states
 from lexigraft.progress import Progress, Silent
 from lexigraft.recipe import Recipe
 from lexigraft.retokenize import find_files
+from lexigraft.run_settings import moves_of, moving_routes, texts_to_write, training_dtype
 from lexigraft.spelling import Spelling, spell
-from lexigraft.teach import moves_of, moving_routes, texts_to_write, training_dtype
 from lexigraft.training import Moves
 
 __all__ = ["Plan", "plan"]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,13 +18,11 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lexigraft.checks.neutral import neutral_texts
-from lexigraft.corpus import Text, build_texts, candidate_count, replay_count
+from lexigraft.corpus import Text, build_texts
 from lexigraft.diagnose import Diagnosis, diagnose_terms
 from lexigraft.errors import Interrupted, SpellingError
 from lexigraft.export import (
@@ -46,21 +43,22 @@ from lexigraft.recipe import Recipe, dump_recipe
 from lexigraft.report import write_model_card, write_report
 from lexigraft.retokenize import Corpus, Mined, Options, find_files, mine
 from lexigraft.rows import distilled_from_lexicon, first_rows, load_rows, save_rows
+from lexigraft.run_settings import moves_of, moving_routes, texts_to_write, training_dtype
 from lexigraft.spelling import Spelling, prove, require_exact, spell
 from lexigraft.training import (
+    FolderKeeper,
     Moves,
     Trainable,
     count_steps,
     load_taught,
     make_lessons,
-    require_possible,
     save_taught,
     train,
 )
 from lexigraft.verdict import verify
 from lexigraft.workspace import Identity, Workspace, installed_versions
 
-__all__ = ["moves_of", "moving_routes", "teach", "training_dtype"]
+__all__ = ["teach"]
 
 Stage = Literal[
     "diagnosis",
@@ -159,64 +157,6 @@ def teach(
             f"{output} goes on where it was."
         ) from stop
     return space
-
-
-def moves_of(recipe: Recipe, routes: set[str]) -> Moves:
-    """What moves in a run with these routes. Raises RecipeError where that could teach nothing."""
-    if recipe.tune != "auto":
-        require_possible(recipe.tune, routes)
-        return recipe.tune
-    if routes == {"token"}:
-        return "rows"
-    return "rows+lora" if "token" in routes else "lora"
-
-
-def moving_routes(spelling: Spelling) -> set[str]:
-    """The routes of a run, as far as they decide what moves.
-
-    A term on the token route whose forms are single tokens already gets no new row: it is taught
-    like one on the subword route.
-    """
-    grown = {token.term for token in spelling.new_tokens}
-    return {
-        "subword" if term.route == "token" and term.term not in grown else term.route
-        for term in spelling
-    }
-
-
-def training_dtype(name: str) -> torch.dtype:
-    """The type of frozen weights while training: bfloat16 where the processor multiplies in it."""
-    if name != "auto":
-        return torch.bfloat16 if name == "bfloat16" else torch.float32
-    if torch.cuda.is_available():
-        return torch.bfloat16
-    capabilities = torch.cpu.get_capabilities()
-    fast = bool(capabilities.get("avx512_bf16")) or bool(capabilities.get("amx_bf16"))
-    return torch.bfloat16 if fast else torch.float32
-
-
-@dataclass
-class _Keeper:
-    """Checkpoints and the log in the run's folder."""
-
-    space: Workspace
-
-    def load(self) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
-        path = self.space.training / "checkpoint.safetensors"
-        if not path.is_file():
-            return None
-        with safe_open(path, framework="pt") as file:
-            plain = json.loads(file.metadata()["state"])
-            return plain, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-
-    def save(self, plain: dict[str, Any], tensors: dict[str, Tensor]) -> None:
-        path = self.space.training / "checkpoint.safetensors"
-        needs = sum(t.numel() * t.element_size() for t in tensors.values())
-        with self.space.writing_file(path, needs=needs) as partial:
-            save_file(tensors, partial, metadata={"state": json.dumps(plain)})
-
-    def log(self, line: dict[str, Any]) -> None:
-        self.space.append_line(self.space.training / "log.jsonl", line)
 
 
 @dataclass
@@ -473,7 +413,7 @@ class _Run:
                     trained,
                     [lesson for text, lesson in pairs if text.held_out],
                     settings,
-                    _Keeper(self.space),
+                    FolderKeeper(self.space),
                     drift_limit=self.recipe.limits.drift_limit,
                     seed=self.seed,
                     advance=advance,
@@ -527,14 +467,6 @@ class _Run:
         with self._stage("report"), self.progress.stage(_TITLES["report"], None):
             write_report(self.space.root)
             write_model_card(self.space.root)
-
-
-def texts_to_write(spelling: Spelling, recipe: Recipe) -> int:
-    """How many texts the model is asked for; about half of them are kept."""
-    wanted = recipe.texts
-    marked = sum(term.route == "marker" for term in spelling)
-    about = candidate_count(len(spelling), wanted.written, wanted.held_out)
-    return about + replay_count(wanted.replay, marked)
 
 
 def _teacher_passes(texts: Sequence[Text]) -> int:

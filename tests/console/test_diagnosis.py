@@ -119,6 +119,8 @@ def plan(diagnosis: Diagnosis, **changes: Any) -> Any:
         "steps": 12_000,
         "seconds": 252.0,
         "bytes_needed": 1_100_000_000,
+        "corpus_files": 2,
+        "corpus_bytes": 1_500_000,
         "trainable": 4_884_480,
         "notes": ("The disk is nearly full.",),
     }
@@ -132,12 +134,12 @@ def test_a_plan_says_work_time_and_space(
     said = screen()
     for part in (
         "zorblax  token  It has many forms.",
-        "Texts to learn from   240",
-        "Training steps        12,000",
-        "Parameters that move  4,884,480",
-        "Time, about           4 min 12 s",
-        "Disk space            1.1 GB",
-        " • The disk is nearly full.",
+        "Texts to learn from      240",
+        "Training steps           12,000",
+        "Parameters that move     4,884,480",
+        "Time, about              4 min 12 s",
+        "Disk space               1.1 GB",
+        "Files of your own texts  2 (1.5 MB)",
         "Nothing was written.",
     ):
         assert part in said, said
@@ -148,5 +150,5 @@ def test_a_plan_in_russian_without_an_estimate(
 ) -> None:
     show_plan(plan(build_diagnosis(build_look(reasons=()), language="ru"), seconds=None))
     said = screen()
-    assert "Время, примерно       неизвестно" in said
+    assert "Время, примерно          неизвестно" in said
     assert "Ничего не записано." in said

@@ -1,0 +1,89 @@
+"""What the benchmark measures: one cell is one model taught in one way, judged once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+__all__ = ["LEFT_OUT", "Cell", "Size", "cells_of"]
+
+Size = Literal["trial", "default", "whole"]
+
+LEFT_OUT: dict[str, dict[str, Any]] = {
+    "no self-written texts": {"texts": {"written": 0}},
+    "no swapped sentences": {"texts": {"swapped": False}},
+    "no foils": {"texts": {"foils": 0.0}},
+    "no replay": {"texts": {"replay": 0}},
+    "no teacher (next-token loss)": {"training": {"text_weight": 1.0}},
+    "no text beside the teacher": {"training": {"text_weight": 0.0}},
+    "no examples for the teacher": {"training": {"teacher_examples": 0}},
+}
+"""Settings of the recipe, by the part that they leave out."""
+
+ROUTES = {
+    "subword": ("subword", "lora"),
+    "token, rows only": ("token", "rows"),
+    "token, rows and LoRA": ("token", "rows+lora"),
+    "marker": ("marker", "lora"),
+}
+"""Route and what moves, by the name in the table."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of the matrix."""
+
+    lexicon: str
+    """`english`, `russian` or `wordnet`"""
+    terms: int
+    """the first so many of it"""
+    way: str
+    """a key of ROUTES"""
+    method: str
+    """`ours`, `usual`, `permuted`, or a key of LEFT_OUT"""
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """As its file is called."""
+        plain = f"{self.lexicon}-{self.terms} {self.way} {self.method} {self.seed}"
+        return "".join(c if c.isalnum() or c in "-" else "_" for c in plain)
+
+    @property
+    def route(self) -> str:
+        """Of every term."""
+        return ROUTES[self.way][0]
+
+    @property
+    def tune(self) -> str:
+        """What moves."""
+        return ROUTES[self.way][1]
+
+
+def cells_of(size: Size) -> Iterator[Cell]:
+    """Every cell of a size, the most telling first: what is stopped early has shown the most."""
+    if size == "trial":
+        yield Cell("english", 4, "subword", "ours", 0)
+        yield Cell("english", 4, "subword", "usual", 0)
+        return
+    seeds, terms = range(3), 12 if size == "default" else 24
+    for seed in seeds:
+        for way in ROUTES:
+            for method in ("ours", "usual"):
+                yield Cell("english", terms, way, method, seed)
+        if seed == 0:
+            yield Cell("english", terms, "subword", "permuted", 0)
+            yield Cell("russian", terms, "subword", "ours", 0)
+            yield Cell("russian", terms, "subword", "usual", 0)
+            for part in LEFT_OUT:
+                yield Cell("english", terms, "subword", part, 0)
+    if size == "whole":
+        for seed in seeds:
+            yield Cell("wordnet", 100, "token, rows and LoRA", "ours", seed)
+            yield Cell("wordnet", 100, "token, rows and LoRA", "usual", seed)
+            for way in ROUTES:
+                yield Cell("russian", terms, way, "ours", seed)
+                yield Cell("russian", terms, way, "usual", seed)
+            for part in LEFT_OUT if seed else ():
+                yield Cell("english", terms, "subword", part, seed)

@@ -1,0 +1,214 @@
+"""Teaching: ours, the usual recipe, ours without each part, and the permuted control.
+
+    python benchmarks/teaching/run.py
+    python benchmarks/teaching/run.py --only "subword ours"
+
+Each cell is taught and judged in a process of its own and leaves a file in cells/; what is there is
+not done again, so that a run which was stopped goes on. Then the table is written into README.md
+and drawn as results.svg.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from cells import LEFT_OUT, Cell, cells_of
+from table import show
+
+HERE = Path(__file__).resolve().parent
+CELLS = HERE / "cells"
+CHECKS = ("definition", "cloze", "near_terms", "use", "drift", "leakage", "selectivity")
+
+
+# --- one cell ---
+
+
+def lexicon_of(cell: Cell) -> Any:
+    """The first terms of the cell's lexicon, contrasts within them."""
+    from lexigraft.lexicon import read_lexicon
+
+    suffix = ".jsonl" if cell.lexicon == "wordnet" else ".yaml"
+    lexicon = read_lexicon(HERE / f"{cell.lexicon}{suffix}")
+    terms = lexicon.terms[: cell.terms]
+    names = {term.term for term in terms}
+    kept = (
+        t.model_copy(update={"contrast": tuple(c for c in t.contrast if c.term in names)})
+        for t in terms
+    )
+    return lexicon.model_copy(update={"terms": tuple(kept)})
+
+
+def permuted(lexicon: Any) -> Any:
+    """Every term with the definition of the one three places on, and nothing else to learn from."""
+    terms = lexicon.terms
+    moved = [*terms[3:], *terms[:3]]
+    bare = {"examples": (), "contrast": (), "like": ()}
+    changed = (
+        a.model_copy(update={"definition": b.definition, "related": b.related, **bare})
+        for a, b in zip(terms, moved, strict=True)
+    )
+    return lexicon.model_copy(update={"terms": tuple(changed)})
+
+
+def recipe_of(cell: Cell) -> Any:
+    """The defaults, without what the cell leaves out."""
+    from lexigraft.recipe import Recipe
+
+    more = LEFT_OUT.get(cell.method, {})
+    return Recipe.model_validate({"route": cell.route, "tune": cell.tune, **more})
+
+
+def ours(cell: Cell, model: str, lexicon: Any, folder: Path) -> tuple[Any, dict[str, Any]]:
+    """Taught by the product, stage by stage; what it took."""
+    import lexigraft.verdict
+    from lexigraft.teach import teach
+
+    # Judged below, as the usual recipe is.
+    lexigraft.verdict.verify = lambda *given, **named: None  # type: ignore[assignment]
+    sys.modules["lexigraft.teach"].verify = lambda *given, **named: None  # type: ignore[attr-defined]
+    sys.modules["lexigraft.teach"].write_report = lambda *given: None  # type: ignore[attr-defined]
+    sys.modules["lexigraft.teach"].write_model_card = lambda *given: None  # type: ignore[attr-defined]
+    run = teach(model, lexicon, folder, recipe=recipe_of(cell), seed=cell.seed)
+    stages = {name: stage.seconds for name, stage in run.record.stages.items()}
+    taught = sum(s for n, s in stages.items() if n in ("spelling", "rows", "texts", "training"))
+    return run, {"seconds": round(taught, 1), "stages": stages}
+
+
+def measure(cell: Cell, model: str) -> dict[str, Any]:
+    """The whole cell: taught, then judged beside floor and ceiling."""
+    from usual import teach_usually
+
+    from lexigraft.checks.judged import Judged
+    from lexigraft.host import load_host
+    from lexigraft.spelling import Spelling, spell
+    from lexigraft.verdict import judge
+
+    lexicon = lexicon_of(cell)
+    routes = {term.term: cell.route for term in lexicon}
+    host = load_host(model)
+    with tempfile.TemporaryDirectory() as folder:
+        if cell.method == "usual":
+            spelling, tokenizer = spell(
+                lexicon,
+                routes,  # type: ignore[arg-type]
+                host.tokenizer,
+                rows=host.facts.rows,
+                model_type=host.facts.model_type,
+            )
+            began = time.monotonic()
+            taught = teach_usually(
+                host,
+                lexicon,
+                spelling,
+                tokenizer,
+                tune=cell.tune,
+                seconds=_seconds_of_ours(cell),
+                seed=cell.seed,
+            )
+            cost: dict[str, Any] = {"seconds": round(time.monotonic() - began, 1)}
+        else:
+            given = permuted(lexicon) if cell.method == "permuted" else lexicon
+            run, cost = ours(cell, model, given, Path(folder) / "run")
+            spelling = Spelling.model_validate(run.read_json(run.spelling / "spelling.json"))
+            loaded = load_host(run.model)
+            taught, tokenizer = loaded.model, loaded.tokenizer
+        cost["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        judged = Judged(taught, tokenizer, spelling), Judged(host.model, host.tokenizer)
+        checks = ("definition",) if cell.method == "permuted" else CHECKS
+        about: dict[str, Any] = {"model": model, "seed": cell.seed, "checks": checks}
+        verdict = judge(lexicon, judged[1], judged[0], **about)
+        found = {**cost, **_values(verdict)}
+        if cell.method == "permuted":
+            other = judge(permuted(lexicon), judged[1], judged[0], **about)
+            found["permuted"] = _values(other)
+    return found
+
+
+def _seconds_of_ours(cell: Cell) -> float | None:
+    """The time that ours took in the same cell; None where it has not been measured."""
+    own = CELLS / f"{Cell(cell.lexicon, cell.terms, cell.way, 'ours', cell.seed).name}.json"
+    return float(json.loads(own.read_text("utf-8"))["seconds"]) if own.is_file() else None
+
+
+def _values(verdict: Any) -> dict[str, Any]:
+    checks = {}
+    for name, summary in verdict.checks.items():
+        terms = {
+            t.term: [t.scores[name].floor, t.scores[name].taught, t.scores[name].ceiling]
+            for t in verdict.terms
+            if name in t.scores
+        }
+        keep = {"chance", "floor", "taught", "ceiling", "gap_closed", "measurable"}
+        checks[name] = {**summary.model_dump(include=keep), "terms": terms}
+    return {
+        "checks": checks,
+        "knows": verdict.knows(),
+        "terms": len(verdict.terms),
+        "drift": None if verdict.drift is None else verdict.drift.mean_kl,
+        "hard_negatives": None if verdict.drift is None else verdict.drift.hard_negative_kl,
+        "leakage": None if verdict.leakage is None else verdict.leakage.emissions_per_10k,
+        "selectivity": None if verdict.selectivity is None else verdict.selectivity.taught,
+        "judging_seconds": verdict.seconds,
+    }
+
+
+# --- all of them ---
+
+
+def main() -> None:
+    """Reads the arguments; runs every cell that is missing; writes the table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--model", default="smollm2-135m")
+    parser.add_argument("--size", choices=("trial", "default", "whole"), default="default")
+    parser.add_argument("--only", default="", help="cells whose name holds all of these words")
+    parser.add_argument("--list", action="store_true", help="say what is done and what is missing")
+    parser.add_argument("--again", action="store_true", help="measure what is there already, too")
+    parser.add_argument("--cell", type=json.loads, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    CELLS.mkdir(exist_ok=True)
+    if options.cell:
+        _one(Cell(*options.cell), options.model)
+        return
+    words = options.only.replace(" ", "_").split("_")
+    cells = [c for c in cells_of(options.size) if all(w in c.name for w in words)]
+    for number, cell in enumerate(cells, start=1):
+        path = CELLS / f"{cell.name}.json"
+        done = path.is_file() and not options.again
+        print(f"{number}/{len(cells)} {cell.name}: {'done' if done else 'missing'}", flush=True)
+        if not done and not options.list:
+            fields = [cell.lexicon, cell.terms, cell.way, cell.method, cell.seed]
+            command = [sys.executable, __file__, "--model", options.model]
+            subprocess.run([*command, "--cell", json.dumps(fields)], check=True)
+            show(HERE)
+    if not cells:
+        sys.exit(f"No cell of size {options.size} has {options.only!r} in its name; see --list.")
+    show(HERE)
+
+
+def _one(cell: Cell, model: str) -> None:
+    began = time.monotonic()
+    found = measure(cell, model)
+    cell_fields = {**vars(cell), "model": model}
+    versions = {"torch": torch.__version__, "transformers": transformers.__version__}
+    path = CELLS / f"{cell.name}.json"
+    partial = path.with_suffix(".partial")
+    text = json.dumps({"cell": cell_fields, **found, "versions": versions}, ensure_ascii=False)
+    partial.write_text(text + "\n", encoding="utf-8")
+    partial.rename(path)
+    short = {n: round(c["taught"], 2) for n, c in found["checks"].items()}
+    took = round(time.monotonic() - began)
+    print(f"  {short} drift {found['drift']} leakage {found['leakage']} ({took} s)", flush=True)
+
+
+if __name__ == "__main__":
+    main()

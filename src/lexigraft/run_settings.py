@@ -1,0 +1,54 @@
+"""What a recipe comes to in a run at hand: what moves, in which type, how many texts."""
+
+from __future__ import annotations
+
+import torch
+
+from lexigraft.corpus import candidate_count, replay_count
+from lexigraft.recipe import Recipe
+from lexigraft.spelling import Spelling
+from lexigraft.training import Moves, require_possible
+
+__all__ = ["moves_of", "moving_routes", "texts_to_write", "training_dtype"]
+
+
+def moves_of(recipe: Recipe, routes: set[str]) -> Moves:
+    """What moves in a run with these routes. Raises RecipeError where that could teach nothing."""
+    if recipe.tune != "auto":
+        require_possible(recipe.tune, routes)
+        return recipe.tune
+    if routes == {"token"}:
+        return "rows"
+    return "rows+lora" if "token" in routes else "lora"
+
+
+def moving_routes(spelling: Spelling) -> set[str]:
+    """The routes of a run, as far as they decide what moves.
+
+    A term on the token route whose forms are single tokens already gets no new row: it is taught
+    like one on the subword route.
+    """
+    grown = {token.term for token in spelling.new_tokens}
+    return {
+        "subword" if term.route == "token" and term.term not in grown else term.route
+        for term in spelling
+    }
+
+
+def training_dtype(name: str) -> torch.dtype:
+    """The type of frozen weights while training: bfloat16 where the processor multiplies in it."""
+    if name != "auto":
+        return torch.bfloat16 if name == "bfloat16" else torch.float32
+    if torch.cuda.is_available():
+        return torch.bfloat16
+    capabilities = torch.cpu.get_capabilities()
+    fast = bool(capabilities.get("avx512_bf16")) or bool(capabilities.get("amx_bf16"))
+    return torch.bfloat16 if fast else torch.float32
+
+
+def texts_to_write(spelling: Spelling, recipe: Recipe) -> int:
+    """How many texts the model is asked for; about half of them are kept."""
+    wanted = recipe.texts
+    marked = sum(term.route == "marker" for term in spelling)
+    about = candidate_count(len(spelling), wanted.written, wanted.held_out)
+    return about + replay_count(wanted.replay, marked)
