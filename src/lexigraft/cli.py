@@ -220,6 +220,12 @@ def verify(
         typer.Option(help="Judge this model, untaught or not, on LEXICON.", metavar="MODEL"),
     ] = None,
     revision: Revision = None,
+    checks: Annotated[
+        str | None,
+        typer.Option(
+            help='Some checks only: "definition,cloze"; RUN keeps its verdict.', metavar="NAMES"
+        ),
+    ] = None,
     require: Annotated[
         str | None,
         typer.Option(help='Exit 1 if it falls short: "knows=0.8,drift=0.05".', metavar="WHAT"),
@@ -231,28 +237,34 @@ def verify(
     \b
       lexigraft verify runs/words
       lexigraft verify runs/words --require "knows=0.8,drift=0.05"
+      lexigraft verify runs/words --checks properties,near_terms
       lexigraft verify words.yaml --model Qwen/Qwen3-0.6B-Base
     """
     if model is None and revision is not None:
         raise typer.BadParameter("--revision needs --model.")
+    # A slip of the fingers shall not cost the judging.
+    from lexigraft.checks.names import parse_checks
+    from lexigraft.requirements import parse_requirements
+
+    chosen = None if checks is None else parse_checks(checks)
+    if require is not None:
+        parse_requirements(require)
     import lexigraft
-    from lexigraft import verdict
+    from lexigraft import requirements, verdict
     from lexigraft.console import Bars, show_verdict
 
-    if require is not None:
-        verdict.parse_requirements(require)  # a slip of the fingers shall not cost the judging
     bars = Bars()
     if model is None:
-        found = verdict.verify(target, progress=bars)
+        found = verdict.verify(target, checks=chosen, progress=bars)
     else:
         words = lexigraft.read_lexicon(target)
-        found = verdict.verify_model(model, words, revision=revision, progress=bars)
+        found = verdict.verify_model(model, words, revision=revision, checks=chosen, progress=bars)
     if json:
         _print_json(found)
     else:
         show_verdict(found, run=target if model is None else None)
     if require is not None:
-        verdict.require(found, require)
+        requirements.require(found, require)
 
 
 @app.command()

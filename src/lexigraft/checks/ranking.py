@@ -15,7 +15,7 @@ from statistics import fmean
 
 from lexigraft.checks.results import CheckSummary, Condition, Item, Score
 
-__all__ = ["Ranking", "chance_of", "passes", "score_terms", "summarise"]
+__all__ = ["Paired", "Ranking", "chance_of", "passes", "score_terms", "summarise"]
 
 PASS_PERCENTILE = 0.95
 
@@ -37,6 +37,16 @@ class Ranking:
         """Rank of the right candidate, 1 is best; ties count against it, and so does no number."""
         mine = self.scores[self.right]
         return 1 + sum(not mine > s for c, s in self.scores.items() if c != self.right)
+
+    @property
+    def worth(self) -> float:
+        """What the answer counts, 0 to 1: whether the right candidate comes first."""
+        return float(self.rank == 1)
+
+    @property
+    def chance(self) -> float:
+        """What blind choice is worth."""
+        return 1 / len(self.scores)
 
     @property
     def chosen(self) -> str:
@@ -64,6 +74,21 @@ class Ranking:
             percentile=self.percentile,
             margin=margin,
         )
+
+
+@dataclass(frozen=True)
+class Paired(Ranking):
+    """A question whose right candidate meets every other one alone: a half is chance."""
+
+    @property
+    def worth(self) -> float:
+        """Share of the other candidates that the right one beats."""
+        return (len(self.scores) - self.rank) / (len(self.scores) - 1)
+
+    @property
+    def chance(self) -> float:
+        """Of two, blind choice takes the right one every second time."""
+        return 0.5
 
 
 def _pooled(rankings: Sequence[Ranking]) -> Ranking:
@@ -97,7 +122,7 @@ def _by_term(rankings: Sequence[Ranking]) -> dict[str, list[Ranking]]:
 
 
 def _accuracy(rankings: Sequence[Ranking]) -> float:
-    return fmean(r.rank == 1 for r in rankings)
+    return fmean(r.worth for r in rankings)
 
 
 def score_terms(
@@ -126,7 +151,7 @@ def score_terms(
 
 def chance_of(rankings: Sequence[Ranking]) -> float:
     """Accuracy of blind choice."""
-    return fmean(1 / len(r.scores) for r in rankings)
+    return fmean(r.chance for r in rankings)
 
 
 def summarise(check: str, conditions: Mapping[Condition, Sequence[Ranking]]) -> CheckSummary | None:
