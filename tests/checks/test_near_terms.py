@@ -51,7 +51,9 @@ def test_each_contrast_is_asked_from_both_sides_with_all_sentences(rigged: Rig) 
         assert (ranking.rank, ranking.chance) == (1, 0.5)
         assert ranking.scores[ranking.right] == 3.0, "2 + 1 - 0 - 0"
         assert passes([ranking])
-    assert found[0].right == "orrim / vask"
+    assert passes(found[:2])
+    item = found[0].item("taught")
+    assert (item.right, item.chosen) == ("orrim / vask",) * 2
 
 
 def test_what_a_word_or_a_sentence_costs_cancels(rigged: Rig) -> None:

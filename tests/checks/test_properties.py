@@ -42,7 +42,8 @@ def ranked(judged: Any, **options: Any) -> Any:
 
 def test_the_true_sentence_wins_whatever_its_length(rigged: Rig) -> None:
     found = ranked(rigged(knows))
-    assert [r.right for r in found] == ["An ____ needs oil.", "____ shine."]
+    assert [r.item("taught").right for r in found] == ["An ____ needs oil.", "____ shine."]
+    assert passes(found)
     for ranking in found:
         assert (ranking.scores[ranking.right], ranking.chance) == (5.0, 0.5)
         assert ranking.untaught[0] == -ranking.untaught[1]
@@ -56,7 +57,7 @@ def test_the_true_sentence_wins_whatever_its_length(rigged: Rig) -> None:
 def test_an_untruth_that_the_model_believes_fails(rigged: Rig) -> None:
     found = ranked(rigged(lambda b, s: knows(b, s) + 9.0 * ("orrim" in s and "bite" in s)))
     assert [r.rank for r in found] == [1, 2]
-    assert [r.chosen for r in found] == ["An ____ needs oil.", "____ bite."]
+    assert [r.item("taught").chosen for r in found] == ["An ____ needs oil.", "____ bite."]
 
 
 def test_a_truth_of_any_word_is_no_knowledge(rigged: Rig) -> None:

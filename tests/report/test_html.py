@@ -321,7 +321,7 @@ def test_a_check_that_nobody_has_named_yet(
     build_run: Build, build_verdict: Callable[..., Verdict]
 ) -> None:
     verdict = build_verdict()
-    summary = verdict.checks["near"].model_copy(update={"check": "odd_one_out"})
+    summary = verdict.checks["near_terms"].model_copy(update={"check": "odd_one_out"})
     checks = {**verdict.checks, "odd_one_out": summary}
     run = build_run(verdict=verdict.model_copy(update={"checks": checks}))
     assert "Odd one out" in parsed(write_report(run)).text

@@ -72,12 +72,14 @@ def greedy_texts(
     prompts: Sequence[str],
     *,
     max_new_tokens: int = TOKENS,
+    exact: bool = True,
     advance: Callable[[int], None] | None = None,
 ) -> list[str]:
     """What `generation.greedy` gives, and so plain transformers, many prompts at a time.
 
     A prompt of a batch whose two likeliest tokens ever came close is asked again alone, so that no
     padding decides; so is everything where the model's own settings change greedy decoding.
+    Without `exact` a close choice is taken as it came.
     """
     out: list[str | None] = [None] * len(prompts)
     ids = [prompt_ids(tokenizer, p) for p in prompts]
@@ -87,8 +89,8 @@ def greedy_texts(
     for first in range(0, len(order), _BATCH):
         some = order[first : first + _BATCH]
         found = _decode_together(model, tokenizer, [ids[i] for i in some], max_new_tokens)
-        for index, text in zip(some, found, strict=True):
-            out[index] = text
+        for index, (text, sure) in zip(some, found, strict=True):
+            out[index] = text if sure or not exact else None
     for index, prompt in enumerate(prompts):
         if out[index] is None:
             [out[index]] = greedy(model, tokenizer, [prompt], max_new_tokens=max_new_tokens)
@@ -109,8 +111,8 @@ def _decode_together(
     tokenizer: PreTrainedTokenizerBase,
     ids: Sequence[Sequence[int]],
     steps: int,
-) -> list[str | None]:
-    """Greedy texts, prompts padded on the left; None where a choice was too close to trust."""
+) -> list[tuple[str, bool]]:
+    """Greedy texts, prompts padded on the left, and whether no choice was too close to trust."""
     ends = set(end_ids(model))
     width = max(map(len, ids))
     tokens = torch.tensor([[0] * (width - len(i)) + list(i) for i in ids], device=model.device)
@@ -145,4 +147,4 @@ def _decode_together(
         positions = positions[:, -1:] + 1
         mask = torch.cat([mask, torch.ones_like(mask[:, :1])], dim=1)
     texts = [str(tokenizer.decode(one, skip_special_tokens=True)) for one in said]
-    return [None if doubt else text for text, doubt in zip(texts, close, strict=True)]
+    return [(text, not doubt) for text, doubt in zip(texts, close, strict=True)]

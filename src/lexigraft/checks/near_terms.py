@@ -11,7 +11,7 @@ from itertools import cycle, islice
 
 from lexigraft.checks.filling import Filling, blank, frames_of_tests
 from lexigraft.checks.judged import Judged
-from lexigraft.checks.ranking import Ranking
+from lexigraft.checks.ranking import Ranking, right_or_wrong
 from lexigraft.lexicon import Language, Lexicon
 
 __all__ = ["near_terms"]
@@ -47,15 +47,15 @@ def near_terms(
 
     out = []
     for term, other, mine, others in questions:
-        right, wrong = (f"{a} / {b}" for a, b in ((term, other), (other, term)))
         some = words[term] if len(words[term]) > 1 else ()
         pairs = zip(some, (*some[1:], *some[:1]), strict=True)
         out.append(
-            Ranking(
+            right_or_wrong(
                 term,
                 f"{blank(mine)} / {blank(others)}",
-                right,
-                {right: margin(term, other, mine, others), wrong: 0.0},
+                f"{term} / {other}",
+                f"{other} / {term}",
+                margin(term, other, mine, others),
                 tuple(margin(a, b, mine, others) for a, b in pairs),
             )
         )

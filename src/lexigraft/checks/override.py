@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from lexigraft.checks.definition import NORMALISING
 from lexigraft.checks.judged import Judged
 from lexigraft.checks.portions import portions
 from lexigraft.checks.prompts import DEFINITION_PROMPTS, definition_line
@@ -58,6 +59,7 @@ def obedience(
         portions(advance, 1)(1)
         return None
     prompt = DEFINITION_PROMPTS[lexicon.language][0]
+    words = {t: tuple(untaught[t])[:NORMALISING] for t in names}
     meant = {t.term: t.definition[0].rstrip(".") for t in lexicon}
     next_one = dict(zip(names, (*names[1:], names[0]), strict=True))
     asked: dict[tuple[str, str | None, str], int] = {}
@@ -74,14 +76,14 @@ def obedience(
     for term in names:
         for candidate in names:
             ask(term, term, candidate)
-            for word in untaught[term]:
+            for word in words[term]:
                 ask(word, None, candidate)
         for candidate in (term, next_one[term]):
             ask(term, next_one[term], candidate)
     values = judged.log_probabilities(pairs, advance)
 
     def score(term: str, given: str, candidate: str) -> float:
-        usual = [values[asked[word, None, candidate]] for word in untaught[term]]
+        usual = [values[asked[word, None, candidate]] for word in words[term]]
         return values[asked[term, given, candidate]] - (fmean(usual) if usual else 0.0)
 
     follows, agrees = [], []

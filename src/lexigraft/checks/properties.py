@@ -12,7 +12,7 @@ from statistics import fmean
 
 from lexigraft.checks.filling import Filling, blank
 from lexigraft.checks.judged import Judged
-from lexigraft.checks.ranking import Ranking
+from lexigraft.checks.ranking import Ranking, right_or_wrong
 from lexigraft.lexicon import Language, Lexicon, frame
 
 __all__ = ["properties"]
@@ -53,7 +53,8 @@ def properties(
     for term, right, wrong in asked:
         margins = [margin(word, right, wrong) for word in untaught[term]]
         usual = fmean(margins) if margins else 0.0
-        scores = {blank(right): margin(term, right, wrong) - usual, blank(wrong): 0.0}
         others = () if with_definition else tuple(m - usual for m in margins)
-        out.append(Ranking(term, f"{blank(right)} / {blank(wrong)}", blank(right), scores, others))
+        value = margin(term, right, wrong) - usual
+        texts = blank(right), blank(wrong)
+        out.append(right_or_wrong(term, " / ".join(texts), *texts, value, others))
     return out

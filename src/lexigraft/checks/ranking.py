@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import fmean
 
 from lexigraft.checks.results import CheckSummary, Condition, Item, Score
 
-__all__ = ["Paired", "Ranking", "chance_of", "passes", "score_terms", "summarise"]
+__all__ = ["Paired", "Ranking", "chance_of", "passes", "right_or_wrong", "score_terms", "summarise"]
 
 PASS_PERCENTILE = 0.95
 
@@ -31,6 +31,8 @@ class Ranking:
     """Candidate → score in nats; higher is better."""
     untaught: tuple[float, ...] = ()
     """The score that each untaught word reaches where the term stood."""
+    shown: Mapping[str, str] = field(default_factory=dict)
+    """How candidates are shown in the verdict, where their names would tell nobody anything."""
 
     @property
     def rank(self) -> int:
@@ -68,8 +70,8 @@ class Ranking:
         return Item(
             condition=condition,
             question=self.question,
-            chosen=self.chosen,
-            right=self.right,
+            chosen=self.shown.get(self.chosen, self.chosen),
+            right=self.shown.get(self.right, self.right),
             rank=self.rank,
             percentile=self.percentile,
             margin=margin,
@@ -89,6 +91,14 @@ class Paired(Ranking):
     def chance(self) -> float:
         """Of two, blind choice takes the right one every second time."""
         return 0.5
+
+
+def right_or_wrong(
+    term: str, question: str, right: str, wrong: str, margin: float, untaught: tuple[float, ...]
+) -> Ranking:
+    """A question with two answers of its own, by the margin of the right one (see `Ranking`)."""
+    scores = {"right": margin, "wrong": 0.0}
+    return Ranking(term, question, "right", scores, untaught, {"right": right, "wrong": wrong})
 
 
 def _pooled(rankings: Sequence[Ranking]) -> Ranking:

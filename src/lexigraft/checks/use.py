@@ -29,14 +29,15 @@ from lexigraft.likelihood import pair
 
 __all__ = ["Written", "copied_share", "distinct_pairs", "emitted_share", "use", "write"]
 
-MOST_CANDIDATES = 12
+MOST_CANDIDATES = 8
 """Definitions offered for a term: its own, and others drawn at random where there are more."""
 
-_TOKENS = 16
+_TOKENS = 14
 _EMIT_TOKENS = 10
 _CONTROLS = 8
-_CONTROL_SENTENCES = 2
+_CONTROL_SENTENCES = 1
 _TEMPERATURE = 0.7
+_TOP = 40
 _RUN = 8
 _WORD = re.compile(r"\w+")
 
@@ -86,6 +87,8 @@ def write(
         [before + start for _, before, start in asked],
         max_new_tokens=_TOKENS,
         temperature=_TEMPERATURE,
+        top_p=1.0,
+        top_k=_TOP,
         seed=seed,
         advance=tell,
     )
@@ -195,7 +198,12 @@ def emitted_share(
     prompts = [frames[0].format(definition=t.definition[0].rstrip(".")) for t in lexicon]
     tell = portions(advance, len(prompts))
     texts = greedy_texts(
-        judged.model, judged.tokenizer, prompts, max_new_tokens=_EMIT_TOKENS, advance=tell
+        judged.model,
+        judged.tokenizer,
+        prompts,
+        max_new_tokens=_EMIT_TOKENS,
+        exact=False,
+        advance=tell,
     )
     return fmean(
         surfaces[t.term] in text or bool(surfaces[t.term] == t.term and _holds(text, t, lexicon))
