@@ -242,15 +242,15 @@ def verify(
     """
     if model is None and revision is not None:
         raise typer.BadParameter("--revision needs --model.")
-    # A slip of the fingers shall not cost the judging.
+    from lexigraft import requirements
     from lexigraft.checks.names import parse_checks
-    from lexigraft.requirements import parse_requirements
 
+    # A slip of the fingers shall not cost the judging, nor the loading of torch.
     chosen = None if checks is None else parse_checks(checks)
     if require is not None:
-        parse_requirements(require)
+        requirements.parse_requirements(require)
     import lexigraft
-    from lexigraft import requirements, verdict
+    from lexigraft import verdict
     from lexigraft.console import Bars, show_verdict
 
     bars = Bars()

@@ -158,7 +158,7 @@ def _keeps(harm: Harm, limits: Limits) -> bool:
     drift = None if harm.drift is None else harm.drift.mean_kl
     leaks = None if harm.leakage is None else harm.leakage.emissions_per_10k
     found = ((drift, limits.drift_limit), (leaks, limits.leakage_limit))
-    return all(value is None or limit is None or value <= limit for value, limit in found)
+    return all(value is None or value <= limit for value, limit in found)
 
 
 def _terms(
