@@ -222,9 +222,7 @@ def verify(
     revision: Revision = None,
     checks: Annotated[
         str | None,
-        typer.Option(
-            help='Some checks only: "definition,cloze"; RUN keeps its verdict.', metavar="NAMES"
-        ),
+        typer.Option(help="Run these alone; RUN keeps its whole verdict.", metavar="NAMES"),
     ] = None,
     require: Annotated[
         str | None,
@@ -236,23 +234,20 @@ def verify(
 
     \b
       lexigraft verify runs/words
-      lexigraft verify runs/words --require "knows=0.8,drift=0.05"
-      lexigraft verify runs/words --checks properties,near_terms
+      lexigraft verify runs/words --checks properties --require "properties=0.8"
       lexigraft verify words.yaml --model Qwen/Qwen3-0.6B-Base
     """
     if model is None and revision is not None:
         raise typer.BadParameter("--revision needs --model.")
-    from lexigraft import requirements
+    import lexigraft
+    from lexigraft import requirements, verdict
     from lexigraft.checks.names import parse_checks
+    from lexigraft.console import Bars, show_verdict
 
-    # A slip of the fingers shall not cost the judging, nor the loading of torch.
+    # A slip of the fingers shall not cost the judging.
     chosen = None if checks is None else parse_checks(checks)
     if require is not None:
         requirements.parse_requirements(require)
-    import lexigraft
-    from lexigraft import verdict
-    from lexigraft.console import Bars, show_verdict
-
     bars = Bars()
     if model is None:
         found = verdict.verify(target, checks=chosen, progress=bars)
