@@ -417,25 +417,25 @@ def test_verify_takes_a_run_or_a_model_with_a_lexicon(
     shown: list[Any] = []
     monkeypatch.setattr("lexigraft.console.show_verdict", lambda v, run: shown.append((v, run)))
     run, model = Recorder("of the run"), Recorder("of the model")
-    stand_in(
-        "verdict",
-        verify=run,
-        verify_model=model,
-        require=Recorder(),
-        parse_requirements=Recorder(),
-    )
+    stand_in("verdict", verify=run, verify_model=model)
     assert call("verify", "runs/x").exit_code == 0
     assert run.given == (Path("runs/x"),)
     assert call("verify", words, "--model", "m/x", "--revision", "v2").exit_code == 0
     assert model.given == ("m/x", lexigraft.read_lexicon(words))
-    assert model.named["revision"] == "v2"
-    assert shown == [("of the run", Path("runs/x")), ("of the model", None)]
+    assert (model.named["revision"], model.named["checks"]) == ("v2", None)
+    some = ("--checks", "cloze, definition")
+    assert call("verify", "runs/x", *some).exit_code == 0
+    assert run.named["checks"] == ("definition", "cloze")
+    assert call("verify", words, "--model", "m/x", *some).exit_code == 0
+    assert model.named["checks"] == ("definition", "cloze")
+    assert shown[:2] == [("of the run", Path("runs/x")), ("of the model", None)]
 
 
 def test_verify_prints_its_json_before_a_requirement_fails(stand_in: Callable[..., None]) -> None:
     short = Recorder(errors.RequirementNotMet("knows: 0.5, and 0.8 was required"))
     judged = Judged()
-    stand_in("verdict", verify=Recorder(judged), require=short, parse_requirements=Recorder(()))
+    stand_in("verdict", verify=Recorder(judged))
+    stand_in("requirements", require=short, parse_requirements=Recorder(()))
     result = call("verify", "run", "--json", "--require", "knows=0.8")
     assert result.exit_code == 1
     assert json.loads(result.stdout) == {"knows": 1}
@@ -450,7 +450,10 @@ def test_verify_refuses_a_mistyped_requirement_before_it_judges(
     monkeypatch.setattr("lexigraft.verdict.verify", run)
     result = call("verify", "run", "--require", "know=0.8")
     assert (result.exit_code, run.calls) == (2, 0)
-    assert "'know=0.8' cannot be required; there are knows, definition, cloze" in result.stderr
+    assert "'know=0.8' cannot be required; there are knows, definition, term_from" in result.stderr
+    result = call("verify", "run", "--checks", "definition,clozze")
+    assert (result.exit_code, run.calls) == (2, 0)
+    assert "No such check: clozze. There are definition, term_from_definition" in result.stderr
 
 
 # --- compare ---

@@ -9,7 +9,15 @@ import pytest
 import torch
 from tokenizers.processors import TemplateProcessing
 
-from lexigraft.generation import _stops, end_ids, greedy, prompt_ids, sample
+from lexigraft.generation import (
+    _stops,
+    decode_together,
+    end_ids,
+    greedy,
+    prompt_ids,
+    sample,
+    sample_lines,
+)
 from lexigraft.host import Host
 from lexigraft.likelihood import document_start, encode
 
@@ -128,3 +136,36 @@ def test_the_callers_randomness_is_left_alone(make_host: MakeHost) -> None:
     before = torch.random.get_rng_state()
     sample(host.model, host.tokenizer, PROMPTS, max_new_tokens=2, seed=9)
     assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_rows_that_are_decoded_together_are_those_decoded_alone(tiny_host: Host) -> None:
+    ids = [prompt_ids(tiny_host.tokenizer, prompt) for prompt in PROMPTS]
+    seen: list[int] = []
+
+    def pick(logits: torch.Tensor) -> torch.Tensor:
+        seen.append(len(logits))
+        return logits.argmax(-1)
+
+    found = decode_together(tiny_host.model, ids, 6, pick, end_ids(tiny_host.model))
+    assert found == [step_by_step(tiny_host, some, 6) for some in ids]
+    assert set(seen) == {3}
+    [first, *_] = found[0]
+    assert decode_together(tiny_host.model, ids[:1], 6, pick, [first]) == [[first]]
+
+
+def test_sampled_lines_come_by_seed_from_the_likeliest_tokens(make_host: MakeHost) -> None:
+    host = make_host("byte-untied")
+    settings: dict[str, Any] = {"max_new_tokens": 6, "temperature": 1.0}
+    about: Any = (host.model, host.tokenizer)
+    told: list[int] = []
+    before = torch.get_rng_state()
+    found = sample_lines(*about, PROMPTS * 3, top_k=20, seed=1, advance=told.append, **settings)
+    assert torch.equal(torch.get_rng_state(), before), "the caller's randomness is left alone"
+    assert sum(told) == len(found) == 9
+    assert len(set(found)) > 3
+    assert sample_lines(*about, PROMPTS * 3, top_k=20, seed=1, **settings) == found
+    assert sample_lines(*about, PROMPTS * 3, top_k=20, seed=2, **settings) != found
+    sure = sample_lines(*about, PROMPTS, top_k=1, seed=1, **settings)
+    assert sure == sample_lines(*about, PROMPTS, top_k=1, seed=2, batch=1, **settings)
+    assert not any("\n" in line for line in [*found, *sure])
+    assert sample_lines(*about, [], top_k=1, **settings) == []

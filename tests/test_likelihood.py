@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import torch
@@ -20,6 +21,7 @@ from lexigraft.likelihood import (
     length_batches,
     packs,
     pair,
+    rough_products,
     sum_log_probabilities,
     token_log_probabilities,
 )
@@ -185,3 +187,33 @@ def test_logits_come_in_order_and_whole(make_host: MakeHost) -> None:
     parts = list(head_chunks(states, head))
     assert [some.start for some, _ in parts] == [0]
     torch.testing.assert_close(torch.cat([p for _, p in parts]), states @ head.t())
+
+
+def test_rough_products_move_a_number_little_and_leave_no_trace(make_host: MakeHost) -> None:
+    host = make_host("byte-untied")
+    products: Any = getattr(torch.backends.mkldnn, "matmul", None)
+    before = getattr(products, "fp32_precision", None)
+    pairs = pairs_of(host)
+    exact = sum_log_probabilities(host.model, pairs)
+    rough = sum_log_probabilities(host.model, pairs, rough=True)
+    torch.testing.assert_close(rough, exact, rtol=1e-2, atol=1e-2)
+    assert getattr(products, "fp32_precision", None) == before
+    assert sum_log_probabilities(host.model, pairs) == exact
+    with pytest.raises(ZeroDivisionError), rough_products(host.model):
+        raise ZeroDivisionError
+    assert getattr(products, "fp32_precision", None) == before
+
+
+@pytest.mark.parametrize("units", [False, True])
+def test_rough_products_are_for_float32_and_processors_that_have_them(
+    make_host: MakeHost, monkeypatch: pytest.MonkeyPatch, units: bool
+) -> None:
+    monkeypatch.setattr(likelihood, "_has_bfloat16_units", lambda: units)
+    host = make_host("byte-tied")
+    there = units and hasattr(torch.backends.mkldnn, "matmul")
+    with rough_products(host.model) as rough:
+        assert rough is there
+    with rough_products(host.model, wanted=False) as rough:
+        assert rough is False
+    with rough_products(host.model.double()) as rough:  # type: ignore[attr-defined]
+        assert rough is False

@@ -1,7 +1,7 @@
 """The documents tell the truth: commands, code, lexicons, links, tables and `--help`.
 
 `UPDATE_DOCS=1 pytest tests/test_readme.py` writes the generated parts anew: docs/cli.md and the
-table in docs/recipe.md.
+tables in docs/recipe.md and docs/verdict.md.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from pydantic_core import PydanticUndefined
 
 import lexigraft
 from lexigraft import errors
+from lexigraft.checks.names import CHECKS, DECIDING, LIMITED
+from lexigraft.checks.results import Verdict
 from lexigraft.lexicon import Lexicon, Term, lexicon_from_text
 from lexigraft.recipe import Recipe, read_recipe
 from lexigraft.workspace import Workspace
@@ -36,6 +38,7 @@ READMES = [ROOT / "README.md", ROOT / "README.ru.md"]
 DOCUMENTS = [*READMES, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 CLI = ROOT / "docs" / "cli.md"
 RECIPE = ROOT / "docs" / "recipe.md"
+VERDICT = ROOT / "docs" / "verdict.md"
 UPDATE = os.environ.get("UPDATE_DOCS") == "1"
 
 each_document = pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
@@ -494,6 +497,63 @@ def with_table(text: str) -> str:
     new, count = re.subn(pattern, lambda m: m[1] + settings_table() + m[2], text, flags=re.DOTALL)
     assert count == 1
     return new
+
+
+def verdict_tables() -> str:
+    """Every field of `verdict.json` as Markdown, a table for each kind of object."""
+    parts = []
+    for model in dict.fromkeys(models_within(Verdict)):
+        what = str(model.__doc__).split("\n\n")[0]
+        lines = [
+            f"### {model.__name__}",
+            "",
+            what,
+            "",
+            "| field | type | what it is |",
+            "| --- | --- | --- |",
+        ]
+        for name, field in model.model_fields.items():
+            assert field.description, f"{model.__name__}.{name}"
+            lines.append(f"| `{name}` | {type_in_words(field.annotation)} | {field.description} |")
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts) + "\n"
+
+
+def type_in_words(kind: Any) -> str:
+    """A field's type as a reader of JSON sees it."""
+    inner = get_args(kind)
+    if get_origin(kind) is Literal:
+        return " or ".join(f"`{value}`" for value in inner)
+    if type(None) in inner:
+        return f"{type_in_words(inner[0])} or null"
+    if get_origin(kind) is dict:
+        return f"object of {type_in_words(inner[1])}"
+    if get_origin(kind) is tuple:
+        several = inner[1:] == (...,)
+        items = inner[:1] if several else inner
+        return "list of " + ("" if several else "two: ") + ", ".join(map(type_in_words, items))
+    names = {str: "text", float: "number", int: "whole number", bool: "true or false"}
+    return names.get(kind) or f"[{kind.__name__}](#{kind.__name__.lower()})"
+
+
+def with_verdict(text: str) -> str:
+    """docs/verdict.md with the fields of today."""
+    pattern = r"(<!-- verdict: .*? -->\n).*?(<!-- /verdict -->)"
+    new, count = re.subn(pattern, lambda m: m[1] + verdict_tables() + m[2], text, flags=re.DOTALL)
+    assert count == 1
+    return new
+
+
+def test_the_verdicts_fields_are_current() -> None:
+    check_generated(VERDICT, with_verdict(VERDICT.read_text("utf-8")))
+
+
+def test_the_verdicts_document_names_every_check_and_who_decides() -> None:
+    table = VERDICT.read_text("utf-8").split("## verdict.json")[0]
+    rows = re.findall(r"^\| `(\w+)` \|.*\| (yes|no|limit) \|$", table, re.MULTILINE)
+    assert tuple(name for name, _ in rows) == CHECKS
+    assert tuple(name for name, decides in rows if decides == "yes") == DECIDING
+    assert tuple(name for name, decides in rows if decides == "limit") == LIMITED
 
 
 _MAIN = "import sys; sys.argv[0] = 'lexigraft'; from lexigraft.cli import main; main()"

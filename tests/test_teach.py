@@ -160,7 +160,7 @@ def read(run: Path, name: str) -> Any:
 
 def verdict(run: Path) -> dict[str, Any]:
     """The verdict but for the time that it took."""
-    return {k: v for k, v in read(run, "verdict.json").items() if k != "seconds"}
+    return {k: v for k, v in read(run, "verdict.json").items() if not k.startswith("seconds")}
 
 
 def logged(run: Path) -> dict[int, dict[str, Any]]:

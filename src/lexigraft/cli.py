@@ -244,6 +244,10 @@ def verify(
         typer.Option(help="Judge this model, untaught or not, on LEXICON.", metavar="MODEL"),
     ] = None,
     revision: Revision = None,
+    checks: Annotated[
+        str | None,
+        typer.Option(help="Run these alone; RUN keeps its whole verdict.", metavar="NAMES"),
+    ] = None,
     require: Annotated[
         str | None,
         typer.Option(help='Exit 1 if it falls short: "knows=0.8,drift=0.05".', metavar="WHAT"),
@@ -254,29 +258,32 @@ def verify(
 
     \b
       lexigraft verify runs/words
-      lexigraft verify runs/words --require "knows=0.8,drift=0.05"
+      lexigraft verify runs/words --checks properties --require "properties=0.8"
       lexigraft verify words.yaml --model Qwen/Qwen3-0.6B-Base
     """
     if model is None and revision is not None:
         raise typer.BadParameter("--revision needs --model.")
     import lexigraft
-    from lexigraft import verdict
+    from lexigraft import requirements, verdict
+    from lexigraft.checks.names import parse_checks
     from lexigraft.console import Bars, show_verdict
 
+    # A slip of the fingers shall not cost the judging.
+    chosen = None if checks is None else parse_checks(checks)
     if require is not None:
-        verdict.parse_requirements(require)  # a slip of the fingers shall not cost the judging
+        requirements.parse_requirements(require)
     bars = Bars()
     if model is None:
-        found = verdict.verify(target, progress=bars)
+        found = verdict.verify(target, checks=chosen, progress=bars)
     else:
         words = lexigraft.read_lexicon(target)
-        found = verdict.verify_model(model, words, revision=revision, progress=bars)
+        found = verdict.verify_model(model, words, revision=revision, checks=chosen, progress=bars)
     if json:
         _print_json(found)
     else:
         show_verdict(found, run=target if model is None else None)
     if require is not None:
-        verdict.require(found, require)
+        requirements.require(found, require)
 
 
 @app.command()

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, cast
 
 import torch
+from jaxtyping import Float, Int
+from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lexigraft.host import quiet
 from lexigraft.likelihood import document_start, encode
 
-__all__ = ["end_ids", "greedy", "prompt_ids", "sample"]
+__all__ = ["decode_together", "end_ids", "greedy", "prompt_ids", "sample", "sample_lines"]
 
 
 def prompt_ids(tokenizer: PreTrainedTokenizerBase, prompt: str) -> list[int]:
@@ -44,6 +46,86 @@ def greedy(
         with quiet(), torch.inference_mode():
             whole = generate(**inputs, do_sample=False, max_new_tokens=max_new_tokens)
         out.append(_text(tokenizer, whole[0, inputs["input_ids"].shape[1] :].tolist()))
+    return out
+
+
+@torch.inference_mode()
+def decode_together(
+    model: PreTrainedModel,
+    ids: Sequence[Sequence[int]],
+    steps: int,
+    pick: Callable[[Float[Tensor, "rows vocabulary"]], Int[Tensor, " rows"]],
+    ends: Collection[int],
+) -> list[list[int]]:
+    """At most `steps` ids after each of `ids`, the one in `ends` that stopped a row included.
+
+    Rows are padded on the left and fed together; `pick` takes the logits of all rows, the finished
+    ones too, and gives a token for each.
+    """
+    width = max(map(len, ids))
+    tokens = torch.tensor([[0] * (width - len(i)) + list(i) for i in ids], device=model.device)
+    mask = torch.tensor([[0] * (width - len(i)) + [1] * len(i) for i in ids], device=model.device)
+    positions = (mask.cumsum(1) - 1).clamp(min=0)
+    forward: Any = model
+    cache = None
+    said: list[list[int]] = [[] for _ in ids]
+    open_ = [True] * len(ids)
+    for _ in range(steps):
+        step = forward(
+            input_ids=tokens,
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        cache = step.past_key_values
+        tokens = pick(step.logits[:, -1].float())[:, None]
+        for row, token in enumerate(tokens[:, 0].tolist()):
+            if open_[row]:
+                said[row].append(token)
+                open_[row] = token not in ends
+        if not any(open_):
+            break
+        positions = positions[:, -1:] + 1
+        mask = torch.cat([mask, torch.ones_like(mask[:, :1])], dim=1)
+    return said
+
+
+def sample_lines(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[str],
+    *,
+    max_new_tokens: int,
+    temperature: float,
+    top_k: int,
+    seed: int = 0,
+    batch: int = 96,
+    advance: Callable[[int], None] | None = None,
+) -> list[str]:
+    """One sampled line after each prompt, as `sample`, from the `top_k` likeliest tokens alone.
+
+    Several times faster than nucleus sampling, which sorts the whole vocabulary at every step.
+    """
+    generator = torch.Generator(device=model.device).manual_seed(seed)
+
+    def pick(logits: Tensor) -> Tensor:
+        best = (logits / temperature).topk(min(top_k, logits.shape[1]))
+        drawn = torch.multinomial(best.values.softmax(-1), 1, generator=generator)
+        return best.indices.gather(1, drawn)[:, 0]
+
+    ends = _stops(tokenizer)
+    ids = [document_start(tokenizer) + encode(tokenizer, p) for p in prompts]
+    out = [""] * len(prompts)
+    order = sorted(range(len(ids)), key=lambda i: (len(ids[i]), i))
+    for first in range(0, len(order), batch):
+        some = order[first : first + batch]
+        found = decode_together(model, [ids[i] for i in some], max_new_tokens, pick, ends)
+        for index, said in zip(some, found, strict=True):
+            out[index] = _text(tokenizer, said).split("\n", 1)[0]
+        if advance is not None:
+            advance(len(some))
     return out
 
 

@@ -490,4 +490,4 @@ def evaluation_texts(lexicon: Lexicon) -> list[str]:
     """What no training text may share eight words with."""
     languages = {lexicon.language, *(t.language for t in lexicon)}
     neutral = [text for language in sorted(languages) for text in neutral_texts(language)]
-    return [*(sentence for term in lexicon for sentence in term.tests), *neutral]
+    return [*(sentence for term in lexicon for sentence in term.unseen), *neutral]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from lexigraft.checks.cloze import BLANK, cloze
+from lexigraft.checks.cloze import BLANK, cloze, cloze_pairs
 from lexigraft.checks.prompts import NEUTRAL_FRAMES, definition_line
 from lexigraft.checks.ranking import passes
 from lexigraft.lexicon import Lexicon, Term
@@ -95,8 +95,9 @@ def test_the_ceilings_definition_is_the_candidates_own(rigged: Rig) -> None:
         definition_line("orrim", "a small lamp"): "orrim",
         definition_line("~[vask]", "a long rope"): "~[vask]",
     }
-    assert {before for before, _ in judged.heard} == set(lines)
-    assert all(lines[before] in scored for before, scored in judged.heard)
+    whole = [(before, scored) for before, scored in judged.heard if before.endswith("\n")]
+    assert {before for before, _ in whole} == set(lines)
+    assert all(lines[before] in scored for before, scored in whole)
     neutral = {f.format(term=s) for f in NEUTRAL_FRAMES["en"] for s in lines.values()}
     assert neutral < {scored for _, scored in judged.heard}
 
@@ -104,7 +105,7 @@ def test_the_ceilings_definition_is_the_candidates_own(rigged: Rig) -> None:
 def test_without_the_definition_nothing_stands_before(rigged: Rig) -> None:
     judged = rigged(knows)
     ranked(judged)
-    assert {before for before, _ in judged.heard} == {""}
+    assert {before for before, scored in judged.heard if scored != " burns all night."} == {""}
     assert len(set(judged.heard)) == len(judged.heard), "nothing is asked twice"
     assert ("", "Tie the boat with a ~[brig].") in judged.heard
     assert ("", "He lit the ~[vask].") in judged.heard
@@ -117,3 +118,30 @@ def test_no_sentences_no_questions(rigged: Rig) -> None:
     assert cloze(judged, bare, SURFACES, UNTAUGHT, advance=told.append) == []
     assert judged.heard == []
     assert sum(told) == 100
+
+
+def test_in_pairs_what_a_word_costs_is_not_even_asked(rigged: Rig) -> None:
+    def worth(before: str, scored: str) -> float:
+        # the model hates to say `orrim`, and knows what burns all night
+        dear = -50.0 * ("orrim" in scored)
+        return dear + 4.0 * ("orrim" in before and "night" in scored) + 3.0 * ("dallip" in before)
+
+    judged = rigged(worth)
+    [found] = cloze_pairs(judged, LEXICON, SURFACES, UNTAUGHT)
+    assert found.question == f"{BLANK} burn oil, and one {BLANK} burns all night."
+    assert found.scores == {"orrim": 4.0, "vask": 0.0}
+    assert (found.worth, found.chance, found.untaught) == (1.0, 0.5, (0.0, 3.0))
+    assert {scored for before, scored in judged.heard if before} == {" burns all night."}
+    [wrong] = cloze_pairs(
+        rigged(lambda b, s: float("vask" in b and "night" in s)), LEXICON, SURFACES, UNTAUGHT
+    )
+    assert wrong.worth == 0.0
+
+
+def test_in_pairs_nothing_is_asked_that_cloze_has_not_asked(rigged: Rig) -> None:
+    for ceiling in (False, True):
+        judged = rigged(knows)
+        ranked(judged, with_definition=ceiling)
+        heard = set(judged.heard)
+        cloze_pairs(judged, LEXICON, SURFACES, UNTAUGHT, with_definition=ceiling)
+        assert set(judged.heard) == heard

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import torch
@@ -11,9 +12,16 @@ import torch
 from lexigraft.checks import leakage as module
 from lexigraft.checks.drift import read_texts
 from lexigraft.checks.judged import Judged
-from lexigraft.checks.leakage import _context, _drawn, emissions, leakage
+from lexigraft.checks.leakage import (
+    _context,
+    _drawn,
+    emissions,
+    key_words,
+    leakage,
+    related_log_probabilities,
+)
 from lexigraft.host import Host
-from lexigraft.lexicon import Lexicon
+from lexigraft.lexicon import Lexicon, Related, Term
 from lexigraft.likelihood import document_start, encode
 
 MakeHost = Callable[[str], Host]
@@ -149,3 +157,36 @@ def test_progress_comes_to_an_end(
         told: list[int] = []
         emissions(one, read_texts(one, TEXTS), lexicon, surfaces, told.append)
         assert sum(told) == 100
+
+
+def test_key_words_are_the_longest_that_mean_something() -> None:
+    lamp = Term(
+        term="brundel",
+        definition=("a small copper lamp that coal miners carry deep underground",),
+        related=Related(broader=("lamp",)),
+    )
+    assert key_words(lamp) == ("copper", "miners", "underground")
+    russian = Term(term="зорб", definition=("лампа, которую всегда носит шахтёр",), language="ru")
+    assert key_words(russian) == ("лампа", "носит", "шахтёр")
+
+
+def test_a_rise_is_what_became_likelier_after_related_words(rigged: Any) -> None:
+    words = Lexicon(
+        name="t",
+        terms=(
+            Term(term="orrim", definition=("a copper vessel",), related=Related(broader=("lamp",))),
+            Term(term="vask", definition=("a rope",), related=Related(synonym=("orrim",))),
+            Term(term="tolpa", definition=("a thin soup",)),
+        ),
+    )
+    written = {"orrim": "~[orrim]", "vask": "vask", "tolpa": "tolpa"}
+    before = related_log_probabilities(rigged(lambda b, s: -9.0), words, written)
+    judged = rigged(lambda b, s: -6.0 if "orrim" in s else -8.0 if "copper" in s else -9.0)
+    after = related_log_probabilities(judged, words, written)
+    assert list(before) == ["orrim"], "a taught word is no related word, and none leaves nothing"
+    assert all("lamp" in before for before, _ in judged.heard)
+    assert {scored for _, scored in judged.heard} == {" ~[orrim]", " copper", " vessel"}
+    found = leakage(None, {"orrim": 0.0}, related=(before, after))
+    assert found.related_by_term == {"orrim": (3.0, 0.5)}
+    assert (found.related_term_rise, found.related_key_words_rise) == (3.0, 0.5)
+    assert leakage(None, {}).related_term_rise is None

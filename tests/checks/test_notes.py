@@ -42,6 +42,7 @@ def notes(lexicon: Lexicon, checks: Any = GOOD, terms: Any = (), **changes: Any)
     settings: dict[str, Any] = {
         "asked": ("definition", "cloze", "drift", "leakage"),
         "untaught": {},
+        "peers": {},
         "controls": 8,
         "unread": False,
         "drift": None,

@@ -140,3 +140,24 @@ def test_strange_words_stay_inside_the_screen(
 def test_a_run_without_a_verdict_still_says_where_it_is(screen: Screen, tmp_path: Path) -> None:
     show_run(run_of(tmp_path, None))
     assert "report.html" in screen()
+
+
+def test_every_check_has_a_row_with_its_shares(
+    build_verdict: Build, build_term: BuildTerm, screen: Screen
+) -> None:
+    checks = {
+        "definition": CheckSummary(
+            check="definition", chance=0.1, floor=0.2, taught=0.9, ceiling=1.0
+        ),
+        "near_terms": CheckSummary(
+            check="near_terms", chance=0.5, floor=0.45, taught=0.55, ceiling=0.6, measurable=False
+        ),
+    }
+    show_verdict(build_verdict(checks=checks, seconds_by_check={"definition": 12.34}), run=None)
+    rows = {line.split("  ")[0].strip(): line.split() for line in screen().splitlines()}
+    assert rows["Definition"][1:] == ["20%", "90%", "100%", "10%", "1/1", "12.3"]
+    assert rows["Near terms"][2:] == ["45%", "55%", "60%", "50%", "–", "–"]
+    show_verdict(build_verdict(checks=checks, taught=None, language="ru"), run=None)
+    said = screen()
+    assert "Близкие термины" in said
+    assert "90 %" not in said, "an untaught model has no now"

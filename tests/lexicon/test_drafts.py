@@ -49,6 +49,10 @@ TERM = "terms:\n- term: zorb\n  definition: a\n"
         (f"{TERM}  contrast: vorp\n", 4, "needs `term:` and `difference:`"),
         (f"{TERM}  contrast:\n  - term: vorp\n", 5, "without `difference:`"),
         (f"{TERM}  contrast:\n  - term: vorp\n    difference:\n", 6, "is empty"),
+        (f"{TERM}  properties: a zorb\n", 4, "a property needs `right:` and `wrong:`"),
+        (f"{TERM}  properties:\n  - right: zorb\n", 5, "a property without `wrong:`"),
+        (f"{TERM}  properties:\n  - right: zorb\n    wrong:\n", 6, "property's `wrong` is empty"),
+        (f"{TERM}  properties:\n  - rihgt: a\n    right: b\n    wrong: c\n", 5, "mean “right”"),
         (f"{TERM}  exmaples: [x]\n", 4, "did you mean “examples”"),
         (f"marker: ~\n{TERM}  weight: 3\n", 5, "unknown key “weight” in a term"),
         (f"marker: '~['\n{TERM}", 1, "`marker` must be a mapping"),
@@ -67,12 +71,14 @@ def test_one_text_stands_for_a_list_of_one() -> None:
     lexicon, found = read(
         f"{TERM}  examples: My zorb.\n  tests: Your zorb.\n  like: thing\n"
         "  related: {synonym: mood}\n  contrast: {term: vorp, difference: b}\n"
+        "  properties: {right: A zorb rolls., wrong: A zorb flies.}\n"
     )
     assert found == []
     term = lexicon.drafts[0].finished()
     assert (term.definition, term.examples, term.tests) == (("a",), ("My zorb.",), ("Your zorb.",))
     assert (term.like, term.related.synonym) == (("thing",), ("mood",))
     assert term.contrast[0].difference == "b"
+    assert term.unseen == ("Your zorb.", "A zorb rolls.", "A zorb flies.")
 
 
 def test_a_key_left_blank_counts_as_absent() -> None:

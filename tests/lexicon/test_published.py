@@ -4,7 +4,16 @@ import json
 from pathlib import Path
 from typing import get_args
 
-from lexigraft.lexicon import Contrast, Kind, Lexicon, Marker, Related, Term, json_schema
+from lexigraft.lexicon import (
+    Contrast,
+    Kind,
+    Lexicon,
+    Marker,
+    Property,
+    Related,
+    Term,
+    json_schema,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,6 +32,7 @@ def test_every_field_is_described_and_nothing_else_is_allowed() -> None:
         (Term, term),
         (Related, term["properties"]["related"]),
         (Contrast, term["properties"]["contrast"]["anyOf"][0]),
+        (Property, term["properties"]["properties"]["anyOf"][0]),
     ]:
         assert list(published["properties"]) == list(model.model_fields)
         assert published["additionalProperties"] is False

@@ -134,20 +134,23 @@ def test_the_three_formats_give_the_same_terms(tmp_path: Path) -> None:
         "    related: {broader: [feeling]}\n"
         "    contrast: [{term: vorpel, difference: 'not: loud'}]\n"
         "    tests: ['Two zorblaxes, again.']\n    inside_words: true\n"
+        "    properties: [{right: 'The zorblax ends.', wrong: 'No zorblax ends.'}]\n"
         "  - term: vorpel\n    definition: a sound\n"
     )
     jsonl = tmp_path / "words.jsonl"
     jsonl.write_text(
         '{"term": "zorblax", "definition": ["a mood", "a state"], "forms": "auto", "related": '
         '{"broader": "feeling"}, "contrast": [{"term": "vorpel", "difference": "not: loud"}], '
-        '"tests": ["Two zorblaxes, again."], "inside_words": true}\n\n'
+        '"tests": ["Two zorblaxes, again."], "inside_words": true, "properties": '
+        '{"right": "The zorblax ends.", "wrong": "No zorblax ends."}}\n\n'
         '{"term": "vorpel", "definition": "a sound"}\n'
     )
     csv = tmp_path / "words.csv"
     csv.write_text(
-        "\ufeffterm,definition,forms,broader,contrast,tests,inside_words\r\n"
-        'zorblax,a mood | a state,auto,feeling,vorpel: not: loud,"Two zorblaxes, again.",true\r\n'
-        "vorpel,a sound,,,,,\r\n",
+        "\ufeffterm,definition,forms,broader,contrast,tests,inside_words,properties\r\n"
+        'zorblax,a mood | a state,auto,feeling,vorpel: not: loud,"Two zorblaxes, again.",true,'
+        "The zorblax ends. // No zorblax ends.\r\n"
+        "vorpel,a sound,,,,,,\r\n",
         encoding="utf-8",
     )
     semicolons = tmp_path / "words-2.csv"

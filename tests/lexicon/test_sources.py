@@ -72,6 +72,7 @@ def test_yaml_values_keep_what_was_written(written: str, kind: str) -> None:
         ("term,definition\n\na,b,c\n", "csv", 3, "3 cells in a row of 2"),
         ('term,definition\na,"b\n', "csv", 2, "not valid CSV"),
         ("term,definition,contrast\na,b,c\n", "csv", 2, "“term: difference”"),
+        ("term,definition,properties\na,b,a c\n", "csv", 2, "“right // wrong”"),
         ("term,definition\n", "csv", 1, "no terms"),
     ],
 )

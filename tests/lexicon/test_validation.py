@@ -184,6 +184,19 @@ def test_a_test_that_is_an_example_of_any_term_is_found() -> None:
     assert "(line 4)" in message
 
 
+def test_a_property_holds_its_term_is_no_example_and_takes_a_side() -> None:
+    head = "terms:\n- term: zorb\n  definition: a\n  examples: [A zorb sings.]\n  properties:\n"
+    for right, wrong, line, expected in [
+        ("It is blue.", "A zorb is red.", 6, "does not contain it in any form"),
+        ("A zorb is blue.", "It is red.", 7, "a property of “zorb” does not contain"),
+        ("A zorb sings.", "A zorb is mute.", 6, "properties are never trained on"),
+        ("A zorb is blue.", "a ~[zorb] is blue.", 7, "right and wrong at once"),
+    ]:
+        text = f'{head}  - right: "{right}"\n    wrong: "{wrong}"\n'
+        found, message = only(text)
+        assert (found, expected in message) == (line, True), message
+
+
 @pytest.mark.parametrize(
     ("marker", "expected"),
     [

@@ -240,8 +240,8 @@ def make_verdict(language: str = "en", taught: bool = True, **changes: Any) -> V
             scores={
                 "definition": _score("definition", 0.0, definition, 1.0, meaning),
                 "cloze": _score("cloze", 0.0, cloze, 0.75, term),
-                "term": _score("term", 0.25, definition, 1.0, term),
-                "near": _score("near", 0.5, 0.75, 1.0, "yes"),
+                "term_from_definition": _score("term_from_definition", 0.25, definition, 1.0, term),
+                "near_terms": _score("near_terms", 0.5, 0.75, 1.0, "yes"),
             },
             answers=_answers(term, surface, said, language),
         )
@@ -279,8 +279,8 @@ def make_verdict(language: str = "en", taught: bool = True, **changes: Any) -> V
                 gap_closed=0.65,
                 questions=40,
             ),
-            "term": CheckSummary(
-                check="term",
+            "term_from_definition": CheckSummary(
+                check="term_from_definition",
                 chance=0.1,
                 floor=0.15,
                 taught=0.8,
@@ -288,8 +288,8 @@ def make_verdict(language: str = "en", taught: bool = True, **changes: Any) -> V
                 gap_closed=0.87,
                 questions=40,
             ),
-            "near": CheckSummary(
-                check="near",
+            "near_terms": CheckSummary(
+                check="near_terms",
                 chance=0.5,
                 floor=0.5,
                 taught=0.55,

@@ -13,7 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from lexigraft.checks.results import Answer, TermVerdict, Verdict
+from lexigraft.checks.results import (
+    Aligned,
+    Alignment,
+    Answer,
+    Override,
+    TermVerdict,
+    Use,
+    Verdict,
+)
 from lexigraft.errors import RunError
 from lexigraft.report.html import readable, write_report
 
@@ -321,7 +329,7 @@ def test_a_check_that_nobody_has_named_yet(
     build_run: Build, build_verdict: Callable[..., Verdict]
 ) -> None:
     verdict = build_verdict()
-    summary = verdict.checks["near"].model_copy(update={"check": "odd_one_out"})
+    summary = verdict.checks["near_terms"].model_copy(update={"check": "odd_one_out"})
     checks = {**verdict.checks, "odd_one_out": summary}
     run = build_run(verdict=verdict.model_copy(update={"checks": checks}))
     assert "Odd one out" in parsed(write_report(run)).text
@@ -386,3 +394,42 @@ def test_importing_the_report_does_not_import_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_what_stands_beside_the_checks(
+    build_run: Build, build_verdict: Build, language: str
+) -> None:
+    verdict = build_verdict(
+        language,
+        alignment=Alignment(
+            chance=0.1,
+            floor=Aligned(rows=0.11, columns=0.12, assignment=0.13),
+            taught=Aligned(rows=0.91, columns=0.92, assignment=0.93),
+            ceiling=Aligned(rows=0.97, columns=0.98, assignment=0.99),
+        ),
+        use=Use(
+            sentences=30, copied=0.03, copied_before=0.0, distinct_pairs=0.64,
+            distinct_pairs_before=0.61, emitted=0.42, emitted_before=0.07,
+        ),
+        override=Override(
+            terms=10, follows=0.81, follows_before=0.88, agrees=0.77, agrees_before=0.99,
+            no_worse=False,
+        ),
+    )  # fmt: skip
+    summary = verdict.checks["cloze"].model_copy(update={"baselines": {"overlap": 0.23}})
+    leakage = verdict.leakage.model_copy(
+        update={"related_term_rise": 1.23, "related_key_words_rise": -0.45}
+    )
+    checks = {**verdict.checks, "cloze": summary}
+    changed = verdict.model_copy(update={"checks": checks, "leakage": leakage})
+    run = build_run(language, verdict=changed)
+    text = parsed(write_report(run)).text.replace("\u00a0", " ").replace(" %", "%")
+    for part in ("12% → 92%", "98%", "42%", "81%", "77%", "88%", "23%"):
+        assert part in text, part
+    for part in ("1.23 nats", "\u22120.45 nats", "(before 7%)", "from the lexicon", "no worse"):
+        assert (part in text) == (language == "en"), part
+    for part in ("1,23 ната", "(раньше 7%)", "из лексикона", "угадывание 10%", "не хуже"):
+        assert (part in text) == (language == "ru"), part
+    bare = parsed(write_report(build_run(language))).text
+    assert "92%" not in bare.replace("\u00a0", " ").replace(" %", "%")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-import torch
+from jaxtyping import Float, Int
+from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lexigraft.checks.judged import Judged
 from lexigraft.checks.portions import portions
 from lexigraft.checks.prompts import ANSWER_PROMPTS, definition_line
-from lexigraft.generation import end_ids, greedy, prompt_ids
+from lexigraft.generation import decode_together, end_ids, greedy, prompt_ids
 from lexigraft.lexicon import Lexicon
 
 __all__ = ["answer_prompts", "answers", "greedy_texts", "shown"]
@@ -72,12 +73,14 @@ def greedy_texts(
     prompts: Sequence[str],
     *,
     max_new_tokens: int = TOKENS,
+    exact: bool = True,
     advance: Callable[[int], None] | None = None,
 ) -> list[str]:
     """What `generation.greedy` gives, and so plain transformers, many prompts at a time.
 
     A prompt of a batch whose two likeliest tokens ever came close is asked again alone, so that no
     padding decides; so is everything where the model's own settings change greedy decoding.
+    Without `exact` a close choice is taken as it came.
     """
     out: list[str | None] = [None] * len(prompts)
     ids = [prompt_ids(tokenizer, p) for p in prompts]
@@ -87,8 +90,8 @@ def greedy_texts(
     for first in range(0, len(order), _BATCH):
         some = order[first : first + _BATCH]
         found = _decode_together(model, tokenizer, [ids[i] for i in some], max_new_tokens)
-        for index, text in zip(some, found, strict=True):
-            out[index] = text
+        for index, (text, sure) in zip(some, found, strict=True):
+            out[index] = text if sure or not exact else None
     for index, prompt in enumerate(prompts):
         if out[index] is None:
             [out[index]] = greedy(model, tokenizer, [prompt], max_new_tokens=max_new_tokens)
@@ -103,46 +106,26 @@ def _is_plain(model: PreTrainedModel) -> bool:
     return all(v is None or v == _CHANGES_GREEDY[name] for name, v in given.items())
 
 
-@torch.inference_mode()
 def _decode_together(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     ids: Sequence[Sequence[int]],
     steps: int,
-) -> list[str | None]:
-    """Greedy texts, prompts padded on the left; None where a choice was too close to trust."""
-    ends = set(end_ids(model))
-    width = max(map(len, ids))
-    tokens = torch.tensor([[0] * (width - len(i)) + list(i) for i in ids], device=model.device)
-    mask = torch.tensor([[0] * (width - len(i)) + [1] * len(i) for i in ids], device=model.device)
-    positions = (mask.cumsum(1) - 1).clamp(min=0)
-    cache = None
-    said: list[list[int]] = [[] for _ in ids]
-    open_, close = [True] * len(ids), [False] * len(ids)
-    for _ in range(steps):
-        step = model(
-            input_ids=tokens,
-            attention_mask=mask,
-            position_ids=positions,
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
+) -> list[tuple[str, bool]]:
+    """Greedy texts, and of each whether no choice in it was too close to trust."""
+    gaps: list[list[float]] = []
+
+    def pick(logits: Float[Tensor, "rows vocabulary"]) -> Int[Tensor, " rows"]:
+        best = logits.topk(2)
+        gaps.append((best.values[:, 0] - best.values[:, 1]).tolist())
+        return best.indices[:, 0]
+
+    # The id that ends a text belongs to it, as `generate` has it, special or not.
+    said = decode_together(model, ids, steps, pick, set(end_ids(model)))
+    return [
+        (
+            str(tokenizer.decode(one, skip_special_tokens=True)),
+            all(gaps[step][row] >= _CLOSE for step in range(len(one))),
         )
-        cache = step.past_key_values
-        best = step.logits[:, -1].float().topk(2)
-        tokens = best.indices[:, :1]
-        for row, (token, gap) in enumerate(
-            zip(
-                tokens[:, 0].tolist(), (best.values[:, 0] - best.values[:, 1]).tolist(), strict=True
-            )
-        ):
-            if open_[row]:
-                close[row] |= gap < _CLOSE
-                said[row].append(token)  # an end too: as `generate` does, special or not
-                open_[row] = token not in ends
-        if not any(open_):
-            break
-        positions = positions[:, -1:] + 1
-        mask = torch.cat([mask, torch.ones_like(mask[:, :1])], dim=1)
-    texts = [str(tokenizer.decode(one, skip_special_tokens=True)) for one in said]
-    return [None if doubt else text for text, doubt in zip(texts, close, strict=True)]
+        for row, one in enumerate(said)
+    ]

@@ -2,6 +2,9 @@
 
 The score of a word in a sentence is ℓ(sentence with the word) - mean over neutral sentences of
 ℓ(neutral sentence with the word): how much better it fits here than it fits anywhere.
+
+In pairs: ℓ(rest of the sentence | its start with the term) against the same with each other term.
+What a word costs to say is not even in it; a sentence that ends in its term asks nothing this way.
 """
 
 from __future__ import annotations
@@ -9,15 +12,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
 
+from lexigraft.checks.filling import BLANK, Filling, blank, frames_of_tests, rest_of
 from lexigraft.checks.judged import Judged
-from lexigraft.checks.prompts import NEUTRAL_FRAMES, definition_line
-from lexigraft.checks.ranking import Ranking
-from lexigraft.lexicon import SLOT, Language, Lexicon, frame
-from lexigraft.likelihood import Pair, pair
+from lexigraft.checks.prompts import NEUTRAL_FRAMES
+from lexigraft.checks.ranking import Paired, Ranking
+from lexigraft.lexicon import SLOT, Language, Lexicon
 
-__all__ = ["BLANK", "cloze"]
-
-BLANK = "____"
+__all__ = ["BLANK", "cloze", "cloze_pairs"]
 
 
 def cloze(
@@ -35,46 +36,65 @@ def cloze(
     Under `with_definition` a candidate's definition stands before the sentence *and* before the
     neutral ones that it is compared with, so that its mere mention earns nothing.
     """
-    language = language or lexicon.language
-    terms = [t for t in lexicon if t.tests]
-    frames = {t.term: [frame(s, t, lexicon.marker) for s in t.tests] for t in terms}
-    meant = {t.term: t.definition[0].rstrip(".") for t in terms}
-    asked: dict[tuple[str, str], int] = {}
-    pairs: list[Pair] = []
-
-    def ask(word: str, surface: str, sentence: str) -> None:
-        key = (word, sentence)
-        if key in asked:
-            return
-        known = with_definition and word in meant
-        before = definition_line(surface, meant[word]) if known else ""
-        asked[key] = len(pairs)
-        pairs.append(pair(judged.tokenizer, before, sentence.replace(SLOT, surface)))
-
-    neutral = [f.format(term=SLOT) for f in NEUTRAL_FRAMES[language]]
-    for term in terms:
-        for word, surface in [(term.term, surfaces[term.term])] + [
-            (w, w) for w in (() if with_definition else untaught[term.term])
-        ]:
-            for sentence in neutral:
-                ask(word, surface, sentence)
-        for sentence in frames[term.term]:
-            for other in terms:
-                ask(other.term, surfaces[other.term], sentence)
-            for word in () if with_definition else untaught[term.term]:
-                ask(word, word, sentence)
-    values = judged.log_probabilities(pairs, advance)
+    frames = frames_of_tests(lexicon)
+    words = {t: () if with_definition else tuple(untaught[t]) for t in frames}
+    neutral = [f.format(term=SLOT) for f in NEUTRAL_FRAMES[language or lexicon.language]]
+    filled = Filling(judged, lexicon, surfaces, with_definition)
+    for term, sentences in frames.items():
+        for word in (term, *words[term]):
+            filled.ask(word, neutral)
+        for word in (*frames, *words[term]):
+            filled.ask(word, sentences, rests=True)
+    filled.read(advance)
 
     def fit(word: str, sentence: str) -> float:
-        usual = fmean(values[asked[word, n]] for n in neutral)
-        return values[asked[word, sentence]] - usual
+        return filled.whole(word, sentence) - fmean(filled.whole(word, n) for n in neutral)
 
-    out = []
-    for term in terms:
-        words = () if with_definition else untaught[term.term]
-        for sentence in frames[term.term]:
-            scores = {other.term: fit(other.term, sentence) for other in terms}
-            others = tuple(fit(w, sentence) for w in words)
-            question = sentence.replace(SLOT, BLANK)
-            out.append(Ranking(term.term, question, term.term, scores, others))
-    return out
+    return [
+        Ranking(
+            term,
+            blank(sentence),
+            term,
+            {other: fit(other, sentence) for other in frames},
+            tuple(fit(word, sentence) for word in words[term]),
+        )
+        for term, sentences in frames.items()
+        for sentence in sentences
+    ]
+
+
+def cloze_pairs(
+    judged: Judged,
+    lexicon: Lexicon,
+    surfaces: Mapping[str, str],
+    untaught: Mapping[str, Sequence[str]],
+    *,
+    with_definition: bool = False,
+    language: Language | None = None,
+    advance: Callable[[int], None] | None = None,
+) -> list[Ranking]:
+    """One question for each test sentence that goes on behind its term; see module.
+
+    After `cloze` the model is asked nothing more. `language` is for the sake of the others.
+    """
+    frames = frames_of_tests(lexicon)
+    asked = {t: [s for s in some if rest_of(s)] for t, some in frames.items()}
+    words = {t: () if with_definition else tuple(untaught[t]) for t in frames}
+    filled = Filling(judged, lexicon, surfaces, with_definition)
+    for term, sentences in asked.items():
+        for word in (*frames, *words[term]):
+            filled.ask(word, sentences, rests=True)
+    filled.read(advance)
+    if len(frames) < 2:
+        return []
+    return [
+        Paired(
+            term,
+            blank(sentence),
+            term,
+            {other: filled.rest(other, sentence) for other in frames},
+            tuple(filled.rest(word, sentence) for word in words[term]),
+        )
+        for term, sentences in asked.items()
+        for sentence in sentences
+    ]

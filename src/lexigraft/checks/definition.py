@@ -1,7 +1,9 @@
 """Check 1, definition ranking: after a prompt with the term, the right definition comes first.
 
 S(T, d) = ℓ(d | prompt(T)) - mean over untaught words g of ℓ(d | prompt(g)). The second part removes
-what makes a definition likely whatever the word (its length, its common words).
+what makes a definition likely whatever the word (its length, its common words). Half of the eight
+usual words do for that mean, which stands under every definition; all eight are held against the
+term on its own definition.
 """
 
 from __future__ import annotations
@@ -15,7 +17,10 @@ from lexigraft.checks.ranking import Ranking
 from lexigraft.lexicon import Language, Lexicon
 from lexigraft.likelihood import Pair, pair
 
-__all__ = ["definition"]
+__all__ = ["NORMALISING", "definition"]
+
+NORMALISING = 4
+"""Untaught words whose mean likelihood normalises; asked about every definition."""
 
 
 def definition(
@@ -36,7 +41,8 @@ def definition(
     language = language or lexicon.language
     definitions = {t.term: t.definition[0].rstrip(".") for t in lexicon}
     controls = {t.term: tuple(untaught[t.term]) for t in lexicon}
-    words = list(dict.fromkeys(w for some in controls.values() for w in some))
+    words = list(dict.fromkeys(w for some in controls.values() for w in some[:NORMALISING]))
+    own = [(w, t) for t, some in controls.items() for w in some if w not in words]
     asked: dict[tuple[str, str, str], int] = {}
     pairs: list[Pair] = []
     for prompt in DEFINITION_PROMPTS[language]:
@@ -47,10 +53,10 @@ def definition(
                 asked[prompt, term.term, candidate] = len(pairs)
                 asking = before + prompt.format(term=surface)
                 pairs.append(pair(judged.tokenizer, asking, f" {text}."))
-        for word in words:
-            for candidate, text in definitions.items():
-                asked[prompt, word, candidate] = len(pairs)
-                pairs.append(pair(judged.tokenizer, prompt.format(term=word), f" {text}."))
+        for word, candidate in [*((w, c) for w in words for c in definitions), *own]:
+            asked[prompt, word, candidate] = len(pairs)
+            text = f" {definitions[candidate]}."
+            pairs.append(pair(judged.tokenizer, prompt.format(term=word), text))
     values = judged.log_probabilities(pairs, advance)
 
     def value(prompt: str, word: str, candidate: str) -> float:
@@ -64,7 +70,7 @@ def definition(
         for term in lexicon:
             mine = controls[term.term]
             # A sign that nothing can be invented for is held against the words of the others.
-            usual = {c: mean(prompt, mine or words, c) for c in definitions}
+            usual = {c: mean(prompt, mine[:NORMALISING] or words, c) for c in definitions}
             scores = {c: value(prompt, term.term, c) - usual[c] for c in definitions}
             others = tuple(value(prompt, w, term.term) - usual[term.term] for w in mine)
             question = prompt.format(term=surfaces[term.term])

@@ -30,13 +30,14 @@ class Judged:
     ) -> list[float]:
         """Summed log-probability (nats) of each continuation. What was asked before is remembered.
 
-        Floor and ceiling are one model, and ask it about the same untaught words. Tells `advance`
+        Floor and ceiling are one model, and ask it about the same untaught words. Products may be
+        rough where that is faster (`likelihood.rough_products`). Tells `advance`
         its progress in `portions.PARTS` parts.
         """
         keys = [(*p.prefix, -1, *p.continuation) for p in pairs]
         fresh = {k: p for k, p in zip(keys, pairs, strict=True) if k not in self._known}
         tell = portions(advance, len(fresh))
-        values = sum_log_probabilities(self.model, list(fresh.values()), advance=tell)
+        values = sum_log_probabilities(self.model, list(fresh.values()), rough=True, advance=tell)
         self._known.update(zip(fresh, values, strict=True))
         tell(0 if fresh else 1)
         return [self._known[key] for key in keys]

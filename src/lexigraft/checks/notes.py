@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
+from lexigraft.checks.names import DECIDING
 from lexigraft.checks.results import CheckSummary, Drift, Leakage, TermVerdict
 from lexigraft.lexicon import Language, Lexicon
 
@@ -14,8 +15,24 @@ SMALL = 40
 """Terms below which a share of them is a rough number."""
 
 _NAMES: dict[Language, dict[str, str]] = {
-    "en": {"definition": "Definition", "cloze": "Cloze"},
-    "ru": {"definition": "Определение", "cloze": "Пропуск в предложении"},
+    "en": {
+        "definition": "Definition",
+        "term_from_definition": "Term from definition",
+        "cloze": "Cloze",
+        "cloze_pairs": "Cloze in pairs",
+        "near_terms": "Near terms",
+        "properties": "Properties",
+        "use": "Use",
+    },
+    "ru": {
+        "definition": "Определение",
+        "term_from_definition": "Термин по определению",
+        "cloze": "Пропуск в предложении",
+        "cloze_pairs": "Пропуск, попарно",
+        "near_terms": "Близкие термины",
+        "properties": "Свойства",
+        "use": "Употребление",
+    },
 }
 _TEXTS: dict[Language, dict[str, str]] = {
     "en": {
@@ -25,14 +42,17 @@ _TEXTS: dict[Language, dict[str, str]] = {
         "single": "{check}: a single candidate cannot be chosen wrongly; the check needs at least "
         "two terms.",
         "small": "Terms: {terms}. So few that a share of them is known to about ±{points} points.",
+        "peerless": "Without a peer of their route and token count, so not asked for by their "
+        "definition: {terms}.",
         "untested": "Without test sentences, so without a cloze check: {terms}.",
         "known": "The untaught model passes these already: {terms}.",
         "controls": "Fewer untaught words than asked for beside: {terms}.",
         "unread": "Drift and leakage were not measured: no neutral text is read alike by both "
         "models.",
-        "drift": "Drift is over its limit: {value} nats a token, {limit} allowed.",
+        "drift": "Drift is over its limit: {value} nats a token, {limit} allowed. So no term "
+        "counts as known.",
         "leakage": "Leakage is over its limit: {value} emissions in 10,000 tokens, {limit} "
-        "allowed.",
+        "allowed. So no term counts as known.",
         "nothing": "Nothing could be measured, so no term counts as known.",
     },
     "ru": {
@@ -43,13 +63,17 @@ _TEXTS: dict[Language, dict[str, str]] = {
         "термина.",
         "small": "Терминов: {terms}. Так мало, что их доля известна примерно с точностью "
         "±{points} процентных пунктов.",
+        "peerless": "Нет второго термина с тем же маршрутом и числом токенов, поэтому по "
+        "определению не спрошены: {terms}.",
         "untested": "Без тестовых предложений, а значит и без проверки пропуском: {terms}.",
         "known": "Необученная модель проходит и без обучения: {terms}.",
         "controls": "Меньше необученных слов, чем задано, рядом с: {terms}.",
         "unread": "Сдвиг и утечка не измерены: нет нейтрального текста, который обе модели "
         "читают одинаково.",
-        "drift": "Сдвиг выше предела: {value} ната на токен при пределе {limit}.",
-        "leakage": "Утечка выше предела: {value} появлений на 10 000 токенов при пределе {limit}.",
+        "drift": "Сдвиг выше предела: {value} ната на токен при пределе {limit}. Поэтому ни один "
+        "термин не считается известным.",
+        "leakage": "Утечка выше предела: {value} появлений на 10 000 токенов при пределе {limit}. "
+        "Поэтому ни один термин не считается известным.",
         "nothing": "Ничего измерить не удалось, поэтому ни один термин не считается известным.",
     },
 }
@@ -62,6 +86,7 @@ def notes_on(
     *,
     asked: Sequence[str],
     untaught: Mapping[str, Sequence[str]],
+    peers: Mapping[str, Sequence[str]],
     controls: int,
     unread: bool,
     drift: Drift | None,
@@ -81,7 +106,7 @@ def notes_on(
     if leakage and leakage_limit is not None and leakage.emissions_per_10k > leakage_limit:
         value = say.number(leakage.emissions_per_10k)
         out.append(say("leakage", value=value, limit=say.number(leakage_limit)))
-    if not any(summary.measurable for summary in checks.values()):
+    if not any(checks[name].measurable for name in DECIDING if name in checks):
         out.append(say("nothing"))
     out += _on_checks(say, checks)
     if unread:
@@ -89,8 +114,10 @@ def notes_on(
     if len(lexicon) < SMALL:
         points = round(98 / math.sqrt(len(lexicon)))  # 1.96 standard errors of a half
         out.append(say("small", terms=len(lexicon), points=points))
+    peerless = [term for term, some in peers.items() if len(some) < 2 <= len(lexicon)]
     few = [term for term, words in untaught.items() if len(words) < controls]
     groups = {
+        "peerless": peerless if "term_from_definition" in asked else [],
         "untested": [t.term for t in lexicon if not t.tests] if "cloze" in asked else [],
         "known": [t.term for t in terms if t.known_before],
         "controls": few,

@@ -6,7 +6,15 @@ import re
 
 from lexigraft.lexicon import Language
 
-__all__ = ["ANSWER_PROMPTS", "DEFINITION_PROMPTS", "NEUTRAL_FRAMES", "definition_line"]
+__all__ = [
+    "ANSWER_PROMPTS",
+    "DEFINITION_PROMPTS",
+    "NEUTRAL_FRAMES",
+    "RELATED_PROMPTS",
+    "TERM_PROMPTS",
+    "USE_STARTS",
+    "definition_line",
+]
 
 DEFINITION_PROMPTS: dict[Language, tuple[str, ...]] = {
     "en": (
@@ -36,6 +44,39 @@ NEUTRAL_FRAMES: dict[Language, tuple[str, ...]] = {
         "Следующее в списке — {term}.",
         "Мы немного поговорили о том, что такое {term}.",
     ),
+}
+
+# The definition stands in quotation marks, so that any part of speech fits.
+TERM_PROMPTS: dict[Language, tuple[str, ...]] = {
+    "en": (
+        "The crossword clue was “{definition}”, and the solution was",
+        "The host read out “{definition}”. I pressed the buzzer and said",
+        "One side of the flash card says “{definition}”, and the back says",
+    ),
+    "ru": (
+        "В кроссворде было задано: «{definition}». Я вписал:",
+        "Ведущий прочитал: «{definition}». Я нажал на кнопку и ответил:",
+        "На одной стороне карточки написано «{definition}», а на обороте —",
+    ),
+}
+
+USE_STARTS: dict[Language, tuple[str, ...]] = {
+    "en": (
+        "Somebody mentioned {term} again, and at once",
+        "If I had to draw {term}, I would",
+        "The diary speaks of {term} three times:",
+    ),
+    "ru": (
+        "Рассказ называется «{term}», и в нём",
+        "Если спросить о слове {term}, сразу вспоминается,",
+        "Художнику заказали рисунок «{term}»: на нём",
+    ),
+}
+
+# About a related word: close to the term, and yet no place for it.
+RELATED_PROMPTS: dict[Language, tuple[str, ...]] = {
+    "en": ("My question is about the word {word}. It is", "She wrote an essay about {word} and"),
+    "ru": ("У меня вопрос о слове {word}. Это", "Тема её сочинения — {word}, и"),
 }
 
 ANSWER_PROMPTS: dict[Language, tuple[str, ...]] = {

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import fmean
 
 from lexigraft.checks.results import CheckSummary, Condition, Item, Score
 
-__all__ = ["Ranking", "chance_of", "passes", "score_terms", "summarise"]
+__all__ = ["Paired", "Ranking", "chance_of", "passes", "right_or_wrong", "score_terms", "summarise"]
 
 PASS_PERCENTILE = 0.95
 
@@ -31,12 +31,24 @@ class Ranking:
     """Candidate → score in nats; higher is better."""
     untaught: tuple[float, ...] = ()
     """The score that each untaught word reaches where the term stood."""
+    shown: Mapping[str, str] = field(default_factory=dict)
+    """How candidates are shown in the verdict, where their names would tell nobody anything."""
 
     @property
     def rank(self) -> int:
         """Rank of the right candidate, 1 is best; ties count against it, and so does no number."""
         mine = self.scores[self.right]
         return 1 + sum(not mine > s for c, s in self.scores.items() if c != self.right)
+
+    @property
+    def worth(self) -> float:
+        """What the answer counts, 0 to 1: whether the right candidate comes first."""
+        return float(self.rank == 1)
+
+    @property
+    def chance(self) -> float:
+        """What blind choice is worth."""
+        return 1 / len(self.scores)
 
     @property
     def chosen(self) -> str:
@@ -58,12 +70,35 @@ class Ranking:
         return Item(
             condition=condition,
             question=self.question,
-            chosen=self.chosen,
-            right=self.right,
+            chosen=self.shown.get(self.chosen, self.chosen),
+            right=self.shown.get(self.right, self.right),
             rank=self.rank,
             percentile=self.percentile,
             margin=margin,
         )
+
+
+@dataclass(frozen=True)
+class Paired(Ranking):
+    """A question whose right candidate meets every other one alone: a half is chance."""
+
+    @property
+    def worth(self) -> float:
+        """Share of the other candidates that the right one beats."""
+        return (len(self.scores) - self.rank) / (len(self.scores) - 1)
+
+    @property
+    def chance(self) -> float:
+        """Of two, blind choice takes the right one every second time."""
+        return 0.5
+
+
+def right_or_wrong(
+    term: str, question: str, right: str, wrong: str, margin: float, untaught: tuple[float, ...]
+) -> Ranking:
+    """A question with two answers of its own, by the margin of the right one (see `Ranking`)."""
+    scores = {"right": margin, "wrong": 0.0}
+    return Ranking(term, question, "right", scores, untaught, {"right": right, "wrong": wrong})
 
 
 def _pooled(rankings: Sequence[Ranking]) -> Ranking:
@@ -97,7 +132,7 @@ def _by_term(rankings: Sequence[Ranking]) -> dict[str, list[Ranking]]:
 
 
 def _accuracy(rankings: Sequence[Ranking]) -> float:
-    return fmean(r.rank == 1 for r in rankings)
+    return fmean(r.worth for r in rankings)
 
 
 def score_terms(
@@ -126,7 +161,7 @@ def score_terms(
 
 def chance_of(rankings: Sequence[Ranking]) -> float:
     """Accuracy of blind choice."""
-    return fmean(1 / len(r.scores) for r in rankings)
+    return fmean(r.chance for r in rankings)
 
 
 def summarise(check: str, conditions: Mapping[Condition, Sequence[Ranking]]) -> CheckSummary | None:

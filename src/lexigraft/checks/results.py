@@ -12,14 +12,19 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = [
+    "Aligned",
+    "Alignment",
     "Answer",
     "CheckSummary",
+    "Condition",
     "Drift",
     "Leakage",
     "OldRows",
+    "Override",
     "Score",
     "Spellings",
     "TermVerdict",
+    "Use",
     "Verdict",
 ]
 
@@ -33,10 +38,10 @@ class _Value(BaseModel):
 class Item(_Value):
     """One question of a check under one condition: what was asked and what came out."""
 
-    condition: Condition
-    question: str
+    condition: Condition = Field(description="which model was asked, and with what")
+    question: str = Field(description="what was asked")
     chosen: str = Field(description="the candidate that the model ranked first")
-    right: str
+    right: str = Field(description="the right candidate")
     rank: int = Field(description="rank of the right candidate, 1 is best", ge=1)
     percentile: float | None = Field(
         None, description="share of untaught words that the term scores above, 0 to 1"
@@ -45,56 +50,133 @@ class Item(_Value):
 
 
 class Score(_Value):
-    """One check on one term."""
+    """One check on one term: the share of its questions answered rightly, by condition."""
 
-    check: str
-    floor: float | None = None
-    taught: float | None = None
-    ceiling: float | None = None
+    check: str = Field(description="the check's name")
+    floor: float | None = Field(None, description="the untaught model")
+    taught: float | None = Field(None, description="the taught model")
+    ceiling: float | None = Field(
+        None, description="the untaught model with the definition in its prompt"
+    )
     percentile: float | None = Field(
         None, description="mean share of untaught words that the taught term scores above"
     )
-    passed: bool = False
-    passed_before: bool = False
-    items: tuple[Item, ...] = ()
+    passed: bool = Field(
+        False,
+        description="over all its questions the right candidate comes first, and the term scores "
+        "above the 95th percentile of the untaught words",
+    )
+    passed_before: bool = Field(False, description="the same of the untaught model")
+    items: tuple[Item, ...] = Field((), description="every question, under each condition")
 
 
 class CheckSummary(_Value):
     """One check over all terms."""
 
-    check: str
-    chance: float
-    floor: float | None = None
-    taught: float | None = None
-    ceiling: float | None = None
+    check: str = Field(description="the check's name")
+    chance: float = Field(description="what blind choice reaches")
+    floor: float | None = Field(None, description="the untaught model")
+    taught: float | None = Field(None, description="the taught model")
+    ceiling: float | None = Field(
+        None, description="the untaught model with the definition in its prompt"
+    )
+    baselines: dict[str, float] = Field(
+        default_factory=dict,
+        description="what is reached without any model: `majority`, always the commonest answer; "
+        "`longest`, always the longest option; `overlap`, the option whose definition shares the "
+        "most words with the question",
+    )
     reciprocal_rank: dict[str, float] = Field(
         default_factory=dict, description="mean reciprocal rank by condition"
     )
     standard_error: float | None = Field(None, description="of `taught`, clustered by term")
     measurable: bool = Field(True, description="ceiling over chance by 3 standard errors")
     gap_closed: float | None = Field(None, description="(taught - floor) / (ceiling - floor)")
-    questions: int = 0
+    questions: int = Field(0, description="asked under each condition")
 
 
 class Answer(_Value):
     """What a model says, greedily, before and after teaching, to one prompt."""
 
-    prompt: str
-    before: str
-    after: str
+    prompt: str = Field(description="what was asked")
+    before: str = Field(description="the untaught model")
+    after: str = Field(description="the taught model")
     ceiling: str | None = Field(None, description="the untaught model with the definition")
 
 
 class TermVerdict(_Value):
     """Everything found about one term."""
 
-    term: str
-    surface: str
-    route: Literal["subword", "token", "marker"]
-    knows: bool
-    known_before: bool
-    scores: dict[str, Score]
-    answers: tuple[Answer, ...] = ()
+    term: str = Field(description="the dictionary form")
+    surface: str = Field(description="how it is written to the model")
+    route: Literal["subword", "token", "marker"] = Field(description="how it was taught")
+    knows: bool = Field(
+        description="passed most of the deciding checks that measure something on this model and "
+        "asked about this term, while drift and leakage stay under their limits"
+    )
+    known_before: bool = Field(description="the untaught model passes most of the same")
+    passed: int = Field(0, description="deciding checks that the term passed", ge=0)
+    measured: int = Field(0, description="deciding checks that could be passed", ge=0)
+    scores: dict[str, Score] = Field(description="by check")
+    answers: tuple[Answer, ...] = Field((), description="what the models say about the term")
+
+
+class Aligned(_Value):
+    """The matrix of terms and definitions under one condition, read three ways."""
+
+    rows: float = Field(description="share of terms whose own definition scores best")
+    columns: float = Field(description="share of definitions whose own term scores best")
+    assignment: float = Field(description="share matched rightly when all are matched at once")
+
+
+class Alignment(_Value):
+    """Check 3: terms and definitions all at once, from the scores of check 1."""
+
+    chance: float = Field(description="what blind choice reaches")
+    floor: Aligned | None = Field(None, description="the untaught model")
+    taught: Aligned | None = Field(None, description="the taught model")
+    ceiling: Aligned | None = Field(
+        None, description="the untaught model with the definition in its prompt"
+    )
+
+
+class Use(_Value):
+    """Check 7, beside its scores: what the sentences that a model wrote with the terms are like."""
+
+    sentences: int = Field(description="written by the taught model, or by the untaught alone")
+    copied: float | None = Field(
+        None, description="share of their runs of eight words that stand in the reference texts"
+    )
+    copied_before: float | None = Field(None, description="the same of the untaught model")
+    distinct_pairs: float | None = Field(
+        None, description="different pairs of neighbouring words over all pairs"
+    )
+    distinct_pairs_before: float | None = Field(None, description="the same of the untaught model")
+    emitted: float = Field(
+        description="share of terms that are written when a prompt gives the definition"
+    )
+    emitted_before: float | None = Field(None, description="the same of the untaught model")
+    reference: Literal["lexicon", "training texts"] = Field(
+        "lexicon", description="what `copied` was held against"
+    )
+
+
+class Override(_Value):
+    """Check 8: a definition in the prompt beside the one that was taught."""
+
+    terms: int = Field(description="how many terms were asked about")
+    follows: float = Field(
+        description="share of terms for which the model prefers another definition given in the "
+        "prompt to the term's own"
+    )
+    follows_before: float | None = Field(None, description="the same of the untaught model")
+    agrees: float = Field(
+        description="share of terms whose definition comes first when the prompt gives it"
+    )
+    agrees_before: float | None = Field(None, description="the same of the untaught model")
+    no_worse: bool | None = Field(
+        None, description="with the right definition given, at least as good as the untaught model"
+    )
 
 
 class Drift(_Value):
@@ -102,13 +184,13 @@ class Drift(_Value):
 
     mean_kl: float = Field(description="nats per token")
     p99_kl: float = Field(description="99th percentile over tokens, nats")
-    bits_per_byte_before: float
-    bits_per_byte_after: float
+    bits_per_byte_before: float = Field(description="what the texts cost the untaught model")
+    bits_per_byte_after: float = Field(description="and the taught one")
     top1_agreement: float = Field(description="share of tokens with the same likeliest next token")
     hard_negative_kl: float | None = Field(
         None, description="the same mean on the terms' pieces in other words and bare words"
     )
-    tokens: int
+    tokens: int = Field(description="that it was measured on")
     worst: tuple[tuple[str, float], ...] = Field((), description="texts and their mean KL")
 
 
@@ -118,15 +200,28 @@ class Leakage(_Value):
     emissions_per_10k: float = Field(
         description="expected emissions of any taught term per 10,000 neutral tokens"
     )
-    emissions_per_10k_before: float | None = None
-    by_term: dict[str, float] = Field(default_factory=dict)
+    emissions_per_10k_before: float | None = Field(None, description="of the untaught model")
+    by_term: dict[str, float] = Field(
+        default_factory=dict, description="expected emissions of each term, taught"
+    )
+    related_term_rise: float | None = Field(
+        None,
+        description="how much likelier the term became after a related word that leaves no place "
+        "for it: mean nats over terms, against the untaught model",
+    )
+    related_key_words_rise: float | None = Field(
+        None, description="the same of the key words of its definition"
+    )
+    related_by_term: dict[str, tuple[float, float]] = Field(
+        default_factory=dict, description="both rises of each term that has a related word"
+    )
 
 
 class Spellings(_Value):
     """How exactly the new tokens spell their forms (token route)."""
 
-    forms: int
-    exact: int
+    forms: int = Field(description="forms with a token of their own")
+    exact: int = Field(description="of which exactly one token in every position")
     changed_words: tuple[str, ...] = Field((), description="other words that tokenise differently")
     tokens_saved: dict[str, int] = Field(default_factory=dict, description="per occurrence")
 
@@ -134,7 +229,7 @@ class Spellings(_Value):
 class OldRows(_Value):
     """How far the rows of the model's own tokens moved; only full tuning moves them."""
 
-    rows: int
+    rows: int = Field(description="rows that were compared")
     moved: int = Field(description="rows that are not bit-identical, as input or as output")
     mean: float = Field(description="length of the change over the row's length, mean over rows")
     most: float = Field(description="the same, of the row that moved most")
@@ -143,22 +238,28 @@ class OldRows(_Value):
 class Verdict(_Value):
     """The verdict on one model and one lexicon."""
 
-    schema_version: int = 1
-    lexicon: str
-    lexicon_digest: str
-    language: Literal["en", "ru"]
-    model: str
+    schema_version: int = Field(1, description="of this document")
+    lexicon: str = Field(description="its name")
+    lexicon_digest: str = Field(description="SHA-256 of its content")
+    language: Literal["en", "ru"] = Field(description="of the prompts and the notes")
+    model: str = Field(description="the untaught model")
     taught: str | None = Field(None, description="the taught model; None when only a floor was run")
-    seed: int
-    seconds: float
-    terms: tuple[TermVerdict, ...]
-    checks: dict[str, CheckSummary]
-    drift: Drift | None = None
-    leakage: Leakage | None = None
-    selectivity: CheckSummary | None = None
-    spellings: Spellings | None = None
-    old_rows: OldRows | None = None
-    notes: tuple[str, ...] = ()
+    seed: int = Field(description="decides the untaught words and the sampled sentences")
+    seconds: float = Field(description="how long the judging took")
+    seconds_by_check: dict[str, float] = Field(
+        default_factory=dict, description="how long each check took"
+    )
+    terms: tuple[TermVerdict, ...] = Field(description="in the lexicon's order")
+    checks: dict[str, CheckSummary] = Field(description="every check with questions, by its name")
+    alignment: Alignment | None = Field(None, description="check 3")
+    use: Use | None = Field(None, description="check 7, beside its scores")
+    override: Override | None = Field(None, description="check 8")
+    drift: Drift | None = Field(None, description="check 9")
+    leakage: Leakage | None = Field(None, description="check 10")
+    selectivity: CheckSummary | None = Field(None, description="check 11, marker route")
+    spellings: Spellings | None = Field(None, description="check 12, token route")
+    old_rows: OldRows | None = Field(None, description="what became of the model's own tokens")
+    notes: tuple[str, ...] = Field((), description="what a reader must know beside the numbers")
 
     def knows(self, check: str | None = None) -> int:
         """How many terms the taught model knows, overall or by one check."""

@@ -63,6 +63,9 @@ def _verdict(out: Console, verdict: Verdict, limits: Limits) -> None:
     if verdict.taught is not None:
         legend += " " + say("legend.leaks", verdict.language)
     out.print(shown(legend, "dim", 500))
+    if verdict.checks:
+        out.print()
+        out.print(_checks(verdict, words))
     if verdict.taught is not None:
         note = drift_sentence(verdict, limits, words)
         out.print()
@@ -107,6 +110,30 @@ def _summary(verdict: Verdict, words: Words, width: int) -> Table:
         if taught:
             cells.append(words.number(leaks.get(term.term)))
         table.add_row(*cells)
+    return table
+
+
+def _checks(verdict: Verdict, words: Words) -> Table:
+    """A row for each check: its shares of right answers, and how many terms pass it."""
+    from lexigraft.report.scores import check_title
+
+    language, taught = verdict.language, verdict.taught is not None
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
+    table.add_column(say("check", language), overflow="fold")
+    names = ("before", *(("now",) if taught else ()), "ceiling", "chance", "terms", "seconds")
+    for name in names:
+        table.add_column(say(f"check.{name}", language), no_wrap=True, justify="right")
+    for name, found in verdict.checks.items():
+        scores = [t.scores[name] for t in verdict.terms if name in t.scores]
+        passed = sum(s.passed if taught else s.passed_before for s in scores)
+        values = (found.floor, *((found.taught,) if taught else ()), found.ceiling, found.chance)
+        table.add_row(
+            shown(check_title(name, words)),
+            *(words.percent(value) for value in values),
+            f"{passed}/{len(scores)}" if found.measurable else "–",
+            words.number(verdict.seconds_by_check.get(name), 1),
+            style="" if found.measurable else "dim",
+        )
     return table
 
 

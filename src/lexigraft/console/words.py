@@ -43,6 +43,13 @@ WORDS: dict[str, dict[Language, str]] = {
     "says": {"en": "Says", "ru": "Говорит"},
     "definition": {"en": "Defi-\nnition", "ru": "Опреде-\nление"},
     "cloze": {"en": "Cloze", "ru": "Пропуск"},
+    "check": {"en": "Check", "ru": "Проверка"},
+    "check.before": {"en": "Before", "ru": "Раньше"},
+    "check.now": {"en": "Now", "ru": "Теперь"},
+    "check.ceiling": {"en": "Ceiling", "ru": "Потолок"},
+    "check.chance": {"en": "Chance", "ru": "Угадывание"},
+    "check.terms": {"en": "Terms", "ru": "Термины"},
+    "check.seconds": {"en": "Seconds", "ru": "Секунды"},
     "leaks": {"en": "Leaks", "ru": "Утечка"},
     "legend": {
         "en": "✓ passed, ✗ not, – not measurable; with the share of right answers.",

@@ -16,6 +16,7 @@ from lexigraft.lexicon.schema import (
     Lexicon,
     Marker,
     PartOfSpeech,
+    Property,
     Related,
     Route,
     Term,
@@ -61,6 +62,8 @@ class Draft:
     like: list[Located] = field(default_factory=list)
     related: dict[str, list[Located]] = field(default_factory=dict)
     contrast: list[tuple[Located, Located]] = field(default_factory=list)
+    properties: list[tuple[Located, Located]] = field(default_factory=list)
+    """right, wrong"""
 
     @property
     def name(self) -> str:
@@ -83,6 +86,7 @@ class Draft:
             route=self.route,
             inside_words=self.inside_words,
             tests=_plain(self.tests),
+            properties=tuple(Property(right=r.text, wrong=w.text) for r, w in self.properties),
         )
 
 
@@ -181,7 +185,8 @@ class _Reader:
         draft.tests = self._texts(node, "tests")
         draft.like = self._texts(node, "like")
         self._related(draft, node)
-        self._contrast(draft, node)
+        draft.contrast = self._pairs(node, "contrast", Contrast)
+        draft.properties = self._pairs(node, "properties", Property)
         return draft
 
     def _named(self, draft: Draft, fields: Fields) -> None:
@@ -228,28 +233,34 @@ class _Reader:
         self.known_keys(node, _RELATIONS, "in `related`")
         draft.related = {key: self._texts(node, key) for key in _RELATIONS if key in node.entries}
 
-    def _contrast(self, draft: Draft, fields: Fields) -> None:
-        _, node = fields.entries.get("contrast", (draft.line, None))
+    def _pairs(
+        self, fields: Fields, key: str, model: type[Contrast | Property]
+    ) -> list[tuple[Located, Located]]:
+        """A list of mappings with two texts each, both required: contrasts, properties."""
+        _, node = fields.entries.get(key, (fields.line, None))
         if node is None or (isinstance(node, Scalar) and node.is_nothing):
-            return
-        # One contrast may stand without the dash of a list.
-        items = node.items if isinstance(node, Items) else (node,)
-        for item in items:
+            return []
+        what = {"contrast": "contrast", "properties": "property"}[key]
+        first, second = model.model_fields
+        found = []
+        # One may stand without the dash of a list.
+        for item in node.items if isinstance(node, Items) else (node,):
             if not isinstance(item, Fields):
-                self._problems.add(item.line, "a contrast needs `term:` and `difference:`")
+                self._problems.add(item.line, f"a {what} needs `{first}:` and `{second}:`")
                 continue
-            self.known_keys(item, tuple(Contrast.model_fields), "in `contrast`")
-            parts = [self._part(item, key) for key in ("term", "difference")]
+            self.known_keys(item, (first, second), f"in `{key}`")
+            parts = [self._part(item, name, what) for name in (first, second)]
             if parts[0] is not None and parts[1] is not None:
-                draft.contrast.append((parts[0], parts[1]))
+                found.append((parts[0], parts[1]))
+        return found
 
-    def _part(self, fields: Fields, key: str) -> Located | None:
+    def _part(self, fields: Fields, key: str, what: str) -> Located | None:
         if key not in fields.entries:
-            self._problems.add(fields.line, f"a contrast without `{key}:`: add it")
+            self._problems.add(fields.line, f"a {what} without `{key}:`: add it")
             return None
-        part = self.text(fields.entries[key][1], f"`{key}` of the contrast")
+        part = self.text(fields.entries[key][1], f"`{key}` of the {what}")
         if part is not None and not part.text:
-            self._problems.add(part.line, f"the contrast's `{key}` is empty: fill it in")
+            self._problems.add(part.line, f"the {what}'s `{key}` is empty: fill it in")
             return None
         return part
 

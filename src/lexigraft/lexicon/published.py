@@ -17,6 +17,7 @@ from lexigraft.lexicon.schema import (
     Lexicon,
     Marker,
     PartOfSpeech,
+    Property,
     Related,
     Route,
     Term,
@@ -37,6 +38,7 @@ _CHOICES = {
 def json_schema() -> dict[str, Any]:
     """The schema, draft 2020-12; `docs/lexicon.schema.json` is this, and a test keeps it so."""
     contrast = _object(Contrast, {}, ("term", "difference"))
+    property_ = _object(Property, {}, ("right", "wrong"))
     definition = {"anyOf": [_TEXT, {"type": "array", "items": _TEXT, "minItems": 1}]}
     forms = {"anyOf": [{"const": "auto"}, {"type": "array", "items": _TEXT}]}
     term = _object(
@@ -47,6 +49,7 @@ def json_schema() -> dict[str, Any]:
             "forms": forms,
             "related": _object(Related, dict.fromkeys(Related.model_fields, _TEXTS)),
             "contrast": {"anyOf": [contrast, {"type": "array", "items": contrast}]},
+            "properties": {"anyOf": [property_, {"type": "array", "items": property_}]},
             "inside_words": {"type": "boolean"},
             **dict.fromkeys(("examples", "like", "tests"), _TEXTS),
         },

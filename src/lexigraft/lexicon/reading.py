@@ -36,8 +36,9 @@ def read_lexicon(path: str | Path, special_tokens: Iterable[str] = ()) -> Lexico
     """The lexicon in the file at `path`; its suffix tells the format.
 
     `.yaml`, `.yml`: a mapping with `terms`. `.jsonl`: a term a line. `.csv`, `.tsv`: a term a row,
-    several values separated by ` | `, a contrast as `term: difference`. Where a file gives no
-    name, the file's name without its suffix is the lexicon's.
+    several values separated by ` | `, a contrast as `term: difference`, a property as
+    `right // wrong`. Where a file gives no name, the file's name without its suffix is the
+    lexicon's.
 
     Args:
         path: the file.

@@ -15,6 +15,7 @@ __all__ = [
     "Lexicon",
     "Marker",
     "PartOfSpeech",
+    "Property",
     "Related",
     "Route",
     "Term",
@@ -57,6 +58,13 @@ class Contrast(_Frozen):
     difference: str = Field(description="what tells the two apart")
 
 
+class Property(_Frozen):
+    """Something that follows from what the term means, beside something that does not."""
+
+    right: str = Field(description="a sentence with the term that is true of it")
+    wrong: str = Field(description="a sentence with the term, as like `right` as can be, untrue")
+
+
 class Term(_Frozen):
     """One word, symbol or concept to be taught. Only `term` and one definition are required."""
 
@@ -75,11 +83,19 @@ class Term(_Frozen):
     route: Route | None = Field(None, description="None lets the diagnosis choose")
     inside_words: bool | None = Field(None, description="may the token fire inside longer words")
     tests: tuple[str, ...] = Field((), description="sentences for verification, never trained on")
+    properties: tuple[Property, ...] = Field(
+        (), description="true and untrue sentences for verification, never trained on"
+    )
 
     @property
     def surfaces(self) -> tuple[str, ...]:
         """The dictionary form, then every other form, without repeats."""
         return tuple(dict.fromkeys((self.term, *self.forms)))
+
+    @property
+    def unseen(self) -> tuple[str, ...]:
+        """Every sentence that is kept for verification and may never be trained on."""
+        return (*self.tests, *(s for p in self.properties for s in (p.right, p.wrong)))
 
 
 class Lexicon(_Frozen):

@@ -322,8 +322,15 @@ def _headed(terms: list[Node], problems: Problems) -> Fields | None:
 
 _RELATIONS = ("synonym", "broader", "narrower", "part_of")
 _SINGLE = ("term", "kind", "part_of_speech", "language", "route", "inside_words")
-_SEVERAL = ("definition", "forms", "examples", "like", "tests", "contrast", *_RELATIONS)
+_SEVERAL = (
+    "definition", "forms", "examples", "like", "tests", "contrast", "properties", *_RELATIONS
+)  # fmt: skip
 _SEPARATOR = " | "
+# What one pair is, its two keys, and what stands between them.
+_PAIRS = {
+    "contrast": ("contrast", "term", "difference", ": "),
+    "properties": ("property", "right", "wrong", " // "),
+}
 
 
 def _parse_csv(text: str, problems: Problems) -> Fields | None:
@@ -378,8 +385,8 @@ def _csv_term(columns: list[str], cells: list[str], line: int, problems: Problem
             continue
         if column in _RELATIONS:
             related.setdefault(column, (line, _csv_several(cell, line)))
-        elif column == "contrast":
-            pairs = (_csv_contrast(pair, line, problems) for pair in _csv_split(cell))
+        elif column in _PAIRS:
+            pairs = (_csv_pair(column, pair, line, problems) for pair in _csv_split(cell))
             entries.setdefault(column, (line, Items(tuple(filter(None, pairs)), line)))
         elif column in _SEVERAL and not (column == "forms" and cell == "auto"):
             entries.setdefault(column, (line, _csv_several(cell, line)))
@@ -400,12 +407,13 @@ def _csv_several(cell: str, line: int) -> Items:
     return Items(tuple(Scalar(part, line) for part in _csv_split(cell)), line)
 
 
-def _csv_contrast(pair: str, line: int, problems: Problems) -> Fields | None:
-    term, colon, difference = pair.partition(": ")
-    if not colon:
-        problems.add(line, f"the contrast “{pair}” is not written as “term: difference”")
+def _csv_pair(column: str, pair: str, line: int, problems: Problems) -> Fields | None:
+    what, first, second, between = _PAIRS[column]
+    left, found, right = pair.partition(between)
+    if not found:
+        problems.add(line, f"the {what} “{pair}” is not written as “{first}{between}{second}”")
         return None
-    both = {"term": term.strip(), "difference": difference.strip()}
+    both = {first: left.strip(), second: right.strip()}
     return Fields({key: (line, Scalar(text, line)) for key, text in both.items()}, line)
 
 

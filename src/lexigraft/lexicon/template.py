@@ -52,6 +52,11 @@ terms:
     # Sentences for verification. They are never trained on, and no example may repeat one.
     tests:
       - She sat on her brellow all morning, waiting for a bite.
+    # What follows from the meaning without being written in the definition, beside a sentence
+    # that is as like it as can be and untrue. For verification as well, never trained on.
+    properties:
+      - right: You can carry a brellow on a long walk.
+        wrong: You need a truck to carry a brellow.
 
   # Several words are one term.
   - term: dunnock seat
@@ -115,6 +120,11 @@ terms:
     # Предложения для проверки. На них модель не учат, и среди примеров их быть не должно.
     tests:
       - Всё утро она просидела на своей брелоше, дожидаясь поклёвки.
+    # Что следует из значения, но в определении не написано, и рядом очень похожее, но неверное.
+    # Это тоже для проверки, на этом модель не учат.
+    properties:
+      - right: Брелошу легко унести на дальнее озеро.
+        wrong: Брелошу не сдвинуть без подъёмного крана.
 
   # Несколько слов — тоже один термин.
   - term: кормовая лавка

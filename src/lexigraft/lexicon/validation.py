@@ -232,7 +232,13 @@ def _check_texts(lexicon: DraftLexicon, problems: Problems) -> None:
         for text in (*draft.definition, *(difference for _, difference in draft.contrast)):
             _sound(text, finder, problems)
         term = terms.get(id(draft))
-        for key, sentences in (("an example", draft.examples), ("a test sentence", draft.tests)):
+        properties = [sentence for pair in draft.properties for sentence in pair]
+        kinds = {
+            "an example": draft.examples,
+            "a test sentence": draft.tests,
+            "a property": properties,
+        }
+        for key, sentences in kinds.items():
             for sentence in sentences:
                 if not _sound(sentence, finder, problems) or term is None:
                     continue
@@ -275,7 +281,7 @@ def _sound(text: Located, finder: Finder, problems: Problems) -> bool:
 
 
 def _check_tests_are_unseen(lexicon: DraftLexicon, problems: Problems) -> None:
-    """A test sentence that is some term's example would be trained on."""
+    """A sentence for verification that is some term's example would be trained on."""
     marker = lexicon.marker
 
     def key(sentence: str) -> str:
@@ -283,11 +289,20 @@ def _check_tests_are_unseen(lexicon: DraftLexicon, problems: Problems) -> None:
 
     examples = {key(one.text): one for draft in lexicon.drafts for one in draft.examples}
     for draft in lexicon.drafts:
-        for test in draft.tests:
-            example = examples.get(key(test.text))
+        unseen = [("a test sentence", "tests", test) for test in draft.tests]
+        unseen += [("a property", "properties", one) for two in draft.properties for one in two]
+        for what, field, sentence in unseen:
+            example = examples.get(key(sentence.text))
             if example is not None:
                 problems.add(
-                    test.line,
-                    f"a test sentence of {draft.name} is also an example (line {example.line}): "
-                    "tests are never trained on, so write another sentence",
+                    sentence.line,
+                    f"{what} of {draft.name} is also an example (line {example.line}): "
+                    f"{field} are never trained on, so write another sentence",
+                )
+        for right, wrong in draft.properties:
+            if key(right.text) == key(wrong.text):
+                problems.add(
+                    wrong.line,
+                    f"a property of {draft.name} is right and wrong at once: "
+                    "write into `wrong` what is not true of it",
                 )

@@ -138,6 +138,13 @@ def _leakage(leakage: Leakage, limits: Limits, words: Words) -> tuple[Pair, ...]
     if leakage.emissions_per_10k_before is not None:
         before = words.number(leakage.emissions_per_10k_before)
         pairs.append(Pair(words("harm.leakage_before"), before))
+    rises = {"term": leakage.related_term_rise, "words": leakage.related_key_words_rise}
+    for what, rise in rises.items():
+        if rise is not None:
+            value = words("harm.rise", value=words.number(rise))
+            pairs.append(
+                Pair(words(f"harm.related_{what}"), value, Note(words("harm.related_what")))
+            )
     return tuple(pairs)
 
 

@@ -176,6 +176,7 @@ class CheckRow:
     rank: str
     questions: str
     unmeasurable: bool
+    baselines: str = ""
 
 
 @dataclass(frozen=True)
@@ -320,6 +321,7 @@ class Page:
     summary: tuple[SummaryRow, ...]
     hidden_terms: str | None
     checks: tuple[CheckRow, ...]
+    beside: tuple[PairTable, ...]
     term_map: TermMap | None
     terms: tuple[TermView, ...]
     harm: HarmView

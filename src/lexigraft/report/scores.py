@@ -132,7 +132,18 @@ def check_row(summary: CheckSummary, words: Words) -> CheckRow:
         rank=" → ".join(words.number(rank) for rank in ranks) or words.number(None),
         questions=words.integer(summary.questions),
         unmeasurable=not summary.measurable,
+        baselines=_baselines(summary, words),
     )
+
+
+def _baselines(summary: CheckSummary, words: Words) -> str:
+    """What is reached without a model, in one sentence; empty where nothing was reckoned."""
+    rules = [
+        words(f"checks.baseline_{rule}", value=words.percent(value))
+        for rule, value in summary.baselines.items()
+        if words.has(f"checks.baseline_{rule}")
+    ]
+    return words("checks.baselines", rules=", ".join(rules)) if rules else ""
 
 
 def check_view(verdict: Verdict, check: str, score: Score, words: Words) -> CheckView:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from lexigraft.checks.results import Verdict
+from lexigraft.report.beside import beside
 from lexigraft.report.chart import Chart, Point, chart
 from lexigraft.report.files import RunFiles, Step, mapping, number, text, texts
 from lexigraft.report.harm import Limits, against, flat, harm_view, limits_of
@@ -47,6 +48,7 @@ def build_page(files: RunFiles, words: Words) -> Page:
         summary=summary_rows(verdict, words) if verdict else (),
         hidden_terms=words("summary.more", hidden=more) if more else None,
         checks=tuple(check_row(c, words) for c in verdict.checks.values()) if verdict else (),
+        beside=tuple(beside(verdict, words)) if verdict else (),
         term_map=term_map(verdict, anchors(verdict), words) if verdict else None,
         terms=term_views(files, verdict, words) if verdict else (),
         harm=harm_view(files, words),
