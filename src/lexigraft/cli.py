@@ -15,6 +15,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from lexigraft.exits import DEBUG, Commands
+from lexigraft.options import (
+    AllowChanges,
+    Corpus,
+    Json,
+    LexiconFile,
+    Model,
+    Revision,
+    Route,
+    RunFolder,
+    SkipBad,
+    TextField,
+)
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -62,31 +74,6 @@ app = typer.Typer(
         "max_content_width": _HELP_WIDTH,
     },
 )
-
-LexiconFile = Annotated[
-    Path, typer.Argument(metavar="LEXICON", help="The lexicon: .yaml, .jsonl or .csv.")
-]
-RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder that `teach` wrote.")]
-Model = Annotated[
-    str, typer.Option(help="A folder, a hub id, a GGUF file, or smollm2-135m.", metavar="MODEL")
-]
-Revision = Annotated[
-    str | None, typer.Option(help="Branch, tag or commit of a hub id.", metavar="REVISION")
-]
-Route = Annotated[
-    Literal["auto", "subword", "token", "marker"],
-    typer.Option(help="For every term, over what the lexicon says; auto: per term."),
-]
-TextField = Annotated[
-    str, typer.Option(metavar="NAME", help="JSONL field or Parquet column with the corpus' text.")
-]
-SkipBad = Annotated[
-    bool, typer.Option("--skip-bad", help="Leave the corpus' bad lines out; replace bad bytes.")
-]
-AllowChanges = Annotated[
-    bool, typer.Option("--allow-changes", help="Accept that other words change their tokens.")
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON to stdout and nothing else.")]
 
 
 def _show_version(value: bool) -> None:
@@ -161,14 +148,7 @@ def teach(
     recipe: Annotated[
         Path | None, typer.Option(help="YAML with settings to change.", metavar="FILE")
     ] = None,
-    corpus: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="PATH",
-            help="Your own texts, to learn from and to prove the tokens on: a file, a folder or a "
-            "glob, .txt, .jsonl or .parquet; may be given several times.",
-        ),
-    ] = None,
+    corpus: Corpus = None,
     field: TextField = "text",
     skip_bad: SkipBad = False,
     allow_changes: AllowChanges = False,

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
 from lexigraft.lexicon import Lexicon, Term, find, find_term, read_lexicon
 
@@ -25,12 +23,6 @@ every_lexicon = pytest.mark.parametrize("name", [*HAND_WRITTEN, "wordnet.jsonl"]
 
 def lexicon(name: str) -> Lexicon:
     return read_lexicon(TEACHING / name)
-
-
-def properties(name: str) -> dict[str, list[dict[str, str]]]:
-    read: dict[str, Any] = yaml.safe_load((TEACHING / "properties.yaml").read_text("utf-8"))
-    found: dict[str, list[dict[str, str]]] = read[Path(name).stem]
-    return found
 
 
 def words(text: str) -> list[str]:
@@ -111,15 +103,12 @@ def test_no_sentence_stands_twice(name: str) -> None:
 @hand_written
 def test_two_statements_of_one_length_about_every_term(name: str) -> None:
     read = lexicon(name)
-    found = properties(name)
-    assert list(found) == [term.term for term in read]
     for term in read:
-        assert len(found[term.term]) == 2
-        for pair in found[term.term]:
-            assert sorted(pair) == ["false", "true"]
-            assert pair["true"] != pair["false"]
-            assert len(words(pair["true"])) == len(words(pair["false"])), pair
-            for text in pair.values():
+        assert len(term.properties) == 2
+        for pair in term.properties:
+            assert pair.right != pair.wrong
+            assert len(words(pair.right)) == len(words(pair.wrong)), pair
+            for text in (pair.right, pair.wrong):
                 assert [one.term for one in find(text, read)] == [term.term], text
 
 
@@ -127,13 +116,12 @@ def test_two_statements_of_one_length_about_every_term(name: str) -> None:
 def test_no_statement_stands_in_the_lexicon(name: str) -> None:
     read = lexicon(name)
     texts = {text for term in read for text in (*read_by_the_model(term), *term.tests)}
-    statements = {text for pairs in properties(name).values() for p in pairs for text in p.values()}
+    statements = {text for term in read for p in term.properties for text in (p.right, p.wrong)}
     assert statements & texts == set()
 
 
 def test_russian_forms_cover_every_case() -> None:
     read = lexicon("russian.yaml")
-    said = properties("russian.yaml")
     for term in read:
         vowel = term.term[-1] if term.term[-1] in ENDINGS else ""
         stem = term.term.removesuffix(vowel)
@@ -142,7 +130,7 @@ def test_russian_forms_cover_every_case() -> None:
         possible = {stem + ending for ending in ENDINGS[vowel].split()}
         assert set(term.forms) - bare <= possible, term.term
         assert len(term.forms) == (8 if vowel else 9), term.term
-        statements = [text for pair in said[term.term] for text in pair.values()]
+        statements = [text for p in term.properties for text in (p.right, p.wrong)]
         for text in (*read_by_the_model(term), *term.tests, *statements):
             like = {word for word in words(text) if word.startswith(stem)}
             assert like <= set(term.surfaces), text

@@ -1,0 +1,54 @@
+"""Arguments and options that several commands share, each with its help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+__all__ = [
+    "AllowChanges",
+    "Corpus",
+    "Json",
+    "LexiconFile",
+    "Model",
+    "Revision",
+    "Route",
+    "RunFolder",
+    "SkipBad",
+    "TextField",
+]
+
+LexiconFile = Annotated[
+    Path, typer.Argument(metavar="LEXICON", help="The lexicon: .yaml, .jsonl or .csv.")
+]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder that `teach` wrote.")]
+Model = Annotated[
+    str, typer.Option(help="A folder, a hub id, a GGUF file, or smollm2-135m.", metavar="MODEL")
+]
+Revision = Annotated[
+    str | None, typer.Option(help="Branch, tag or commit of a hub id.", metavar="REVISION")
+]
+Route = Annotated[
+    Literal["auto", "subword", "token", "marker"],
+    typer.Option(help="For every term, over what the lexicon says; auto: per term."),
+]
+TextField = Annotated[
+    str, typer.Option(metavar="NAME", help="JSONL field or Parquet column with the corpus' text.")
+]
+SkipBad = Annotated[
+    bool, typer.Option("--skip-bad", help="Leave the corpus' bad lines out; replace bad bytes.")
+]
+AllowChanges = Annotated[
+    bool, typer.Option("--allow-changes", help="Accept that other words change their tokens.")
+]
+Corpus = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="PATH",
+        help="Your own texts, to learn from and to prove the tokens on: a file, a folder or a "
+        "glob, .txt, .jsonl or .parquet; may be given several times.",
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON to stdout and nothing else.")]
