@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -150,7 +151,15 @@ def unigram() -> Tokenizer:
         vocab_size=300, show_progress=False, special_tokens=specials, unk_token="<unk>"
     )
     tokenizer.train_from_iterator(SENTENCES, trainer)
-    return tokenizer
+    # The trainer finds the same pieces every time, in another order and with other scores.
+    document = json.loads(tokenizer.to_str())
+    text = " ".join(SENTENCES).replace(" ", "▁")
+    count = len(specials)
+    named, learned = document["model"]["vocab"][:count], document["model"]["vocab"][count:]
+    scores = {piece: math.log((text.count(piece) + 0.5) / len(text)) for piece, _ in learned}
+    ranked = sorted(scores.items(), key=lambda item: (-item[1], item[0]))
+    document["model"]["vocab"] = [*named, *map(list, ranked)]
+    return Tokenizer.from_str(json.dumps(document))
 
 
 def wrap(tokenizer: Tokenizer, *, unknown: bool) -> PreTrainedTokenizerBase:
