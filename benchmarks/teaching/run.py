@@ -27,7 +27,6 @@ from table import show
 
 HERE = Path(__file__).resolve().parent
 CELLS = HERE / "cells"
-CHECKS = ("definition", "cloze", "near_terms", "use", "drift", "leakage", "selectivity")
 
 
 # --- one cell ---
@@ -69,15 +68,9 @@ def recipe_of(cell: Cell) -> Any:
 
 
 def ours(cell: Cell, model: str, lexicon: Any, folder: Path) -> tuple[Any, dict[str, Any]]:
-    """Taught by the product, stage by stage; what it took."""
-    import lexigraft.verdict
+    """Taught by the product, stage by stage; what it took, without diagnosis and verdict."""
     from lexigraft.teach import teach
 
-    # Judged below, as the usual recipe is.
-    lexigraft.verdict.verify = lambda *given, **named: None  # type: ignore[assignment]
-    sys.modules["lexigraft.teach"].verify = lambda *given, **named: None  # type: ignore[attr-defined]
-    sys.modules["lexigraft.teach"].write_report = lambda *given: None  # type: ignore[attr-defined]
-    sys.modules["lexigraft.teach"].write_model_card = lambda *given: None  # type: ignore[attr-defined]
     run = teach(model, lexicon, folder, recipe=recipe_of(cell), seed=cell.seed)
     stages = {name: stage.seconds for name, stage in run.record.stages.items()}
     taught = sum(s for n, s in stages.items() if n in ("spelling", "rows", "texts", "training"))
@@ -86,52 +79,76 @@ def ours(cell: Cell, model: str, lexicon: Any, folder: Path) -> tuple[Any, dict[
 
 def measure(cell: Cell, model: str) -> dict[str, Any]:
     """The whole cell: taught, then judged beside floor and ceiling."""
+    from lexigraft.checks.results import Verdict
+
+    lexicon = lexicon_of(cell)
+    if cell.method == "usual":
+        return measure_usual(cell, model, lexicon)
+    with tempfile.TemporaryDirectory() as folder:
+        given = permuted(lexicon) if cell.method == "permuted" else lexicon
+        run, cost = ours(cell, model, given, Path(folder) / "run")
+        cost["peak_mb"] = _peak()  # its verdict included, which needs three models at once
+        found = {**cost, **_values(Verdict.model_validate(run.read_json(run.verdict)))}
+        if cell.method == "permuted":
+            found = {"permuted": found, **_values(_judged_by(lexicon, model, run))}
+        return found
+
+
+def measure_usual(cell: Cell, model: str, lexicon: Any) -> dict[str, Any]:
+    """The usual recipe, in the time that ours took."""
     from usual import teach_usually
 
     from lexigraft.checks.judged import Judged
     from lexigraft.host import load_host
-    from lexigraft.spelling import Spelling, spell
+    from lexigraft.spelling import spell
     from lexigraft.verdict import judge
 
-    lexicon = lexicon_of(cell)
-    routes = {term.term: cell.route for term in lexicon}
+    routes: Any = {term.term: cell.route for term in lexicon}
     host = load_host(model)
-    with tempfile.TemporaryDirectory() as folder:
-        if cell.method == "usual":
-            spelling, tokenizer = spell(
-                lexicon,
-                routes,  # type: ignore[arg-type]
-                host.tokenizer,
-                rows=host.facts.rows,
-                model_type=host.facts.model_type,
-            )
-            began = time.monotonic()
-            taught = teach_usually(
-                host,
-                lexicon,
-                spelling,
-                tokenizer,
-                tune=cell.tune,
-                seconds=_seconds_of_ours(cell),
-                seed=cell.seed,
-            )
-            cost: dict[str, Any] = {"seconds": round(time.monotonic() - began, 1)}
-        else:
-            given = permuted(lexicon) if cell.method == "permuted" else lexicon
-            run, cost = ours(cell, model, given, Path(folder) / "run")
-            spelling = Spelling.model_validate(run.read_json(run.spelling / "spelling.json"))
-            loaded = load_host(run.model)
-            taught, tokenizer = loaded.model, loaded.tokenizer
-        cost["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-        judged = Judged(taught, tokenizer, spelling), Judged(host.model, host.tokenizer)
-        checks = ("definition",) if cell.method == "permuted" else CHECKS
-        about: dict[str, Any] = {"model": model, "seed": cell.seed, "checks": checks}
-        verdict = judge(lexicon, judged[1], judged[0], **about)
-        found = {**cost, **_values(verdict)}
-        if cell.method == "permuted":
-            other = judge(permuted(lexicon), judged[1], judged[0], **about)
-            found["permuted"] = _values(other)
-    return found
+    spelling, tokenizer = spell(
+        lexicon,
+        routes,
+        host.tokenizer,
+        rows=host.facts.rows,
+        model_type=host.facts.model_type,
+    )
+    seconds = _seconds_of_ours(cell)
+    began = time.monotonic()
+    taught = teach_usually(
+        host, lexicon, spelling, tokenizer, tune=cell.tune, seconds=seconds, seed=cell.seed
+    )
+    cost = {"seconds": round(time.monotonic() - began, 1)}
+    verdict = judge(
+        lexicon,
+        Judged(host.model, host.tokenizer),
+        Judged(taught, tokenizer, spelling),
+        model=model,
+        seed=cell.seed,
+    )
+    return {**cost, "peak_mb": _peak(), **_values(verdict)}
+
+
+def _judged_by(lexicon: Any, model: str, run: Any) -> Any:
+    """The taught model of `run` by the definitions of `lexicon`."""
+    from lexigraft.checks.judged import Judged
+    from lexigraft.host import load_host
+    from lexigraft.spelling import Spelling
+    from lexigraft.verdict import judge
+
+    spelling = Spelling.model_validate(run.read_json(run.spelling / "spelling.json"))
+    base, taught = load_host(model), load_host(run.model)
+    return judge(
+        lexicon,
+        Judged(base.model, base.tokenizer),
+        Judged(taught.model, taught.tokenizer, spelling),
+        model=model,
+        seed=run.record.seed,
+        checks=("definition",),
+    )
+
+
+def _peak() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
 def _seconds_of_ours(cell: Cell) -> float | None:
