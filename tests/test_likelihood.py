@@ -208,7 +208,7 @@ def test_rough_products_move_a_number_little_and_leave_no_trace(make_host: MakeH
 def test_rough_products_are_for_float32_and_processors_that_have_them(
     make_host: MakeHost, monkeypatch: pytest.MonkeyPatch, units: bool
 ) -> None:
-    monkeypatch.setattr(likelihood, "_has_bfloat16_units", lambda: units)
+    monkeypatch.setattr(likelihood, "has_bfloat16_units", lambda: units)
     host = make_host("byte-tied")
     there = units and hasattr(torch.backends.mkldnn, "matmul")
     with rough_products(host.model) as rough:

@@ -26,6 +26,7 @@ __all__ = [
     "Pair",
     "document_start",
     "encode",
+    "has_bfloat16_units",
     "head_chunks",
     "hidden_states",
     "length_batches",
@@ -224,7 +225,7 @@ def rough_products(model: PreTrainedModel, wanted: bool = True) -> Iterator[bool
     """
     products: Any = getattr(torch.backends.mkldnn, "matmul", None)  # from torch 2.9 on
     weight = output_rows(model)
-    can = wanted and products is not None and _has_bfloat16_units()
+    can = wanted and products is not None and has_bfloat16_units()
     if not can or weight.device.type != "cpu" or weight.dtype != torch.float32:
         yield False
         return
@@ -236,9 +237,10 @@ def rough_products(model: PreTrainedModel, wanted: bool = True) -> Iterator[bool
         products.fp32_precision = before
 
 
-def _has_bfloat16_units() -> bool:
-    names = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
-    return any(getattr(torch.cpu, name, bool)() for name in names)
+def has_bfloat16_units() -> bool:
+    """Whether the processor multiplies in bfloat16 (AMX, or AVX-512 for it), which is faster."""
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16")) or bool(capabilities.get("amx_bf16"))
 
 
 _PACKS: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()

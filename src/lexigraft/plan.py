@@ -58,7 +58,7 @@ def plan(
     *,
     recipe: Recipe | None = None,
     route: Route | None = None,
-    corpus: Sequence[str | Path] = (),
+    corpus: str | Path | Sequence[str | Path] = (),
     revision: str | None = None,
     progress: Progress | None = None,
 ) -> Plan:

@@ -19,6 +19,7 @@ __all__ = [
     "Identity",
     "RunRecord",
     "StageRecord",
+    "changed_names",
     "differences",
     "installed_versions",
     "read_record",
@@ -102,7 +103,9 @@ def differences(record: RunRecord, given: Identity) -> list[str]:
     if record.model == given.model and None not in prints and prints[0] != prints[1]:
         lines.append(f"model: {given.model!r} has other weights or another tokenizer now")
     if record.lexicon_digest != given.lexicon_digest:
-        lines.append("lexicon: " + (_changes(record.terms, given.terms) or "changed"))
+        lines.append(
+            "lexicon: " + ("; ".join(changed_names(record.terms, given.terms)) or "changed")
+        )
     if record.recipe_digest != given.recipe_digest:
         then, now = _flat(record.recipe), _flat(given.recipe)
         changes = [
@@ -112,7 +115,7 @@ def differences(record: RunRecord, given: Identity) -> list[str]:
         ]
         lines.append("recipe: " + ("; ".join(changes[:5]) or "changed"))
     if record.corpus != given.corpus:
-        lines.append("corpus: " + _changes(record.corpus, given.corpus))
+        lines.append("corpus: " + "; ".join(changed_names(record.corpus, given.corpus)))
     return lines
 
 
@@ -127,17 +130,18 @@ def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+def changed_names(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What was added, removed and changed between two tables: a line a kind, with five names."""
     groups = {
         "added": [name for name in now if name not in then],
         "removed": [name for name in then if name not in now],
         "changed": [name for name in now if name in then and then[name] != now[name]],
     }
-    return "; ".join(
+    return [
         f"{kind} {', '.join(names[:5])}{', …' if len(names) > 5 else ''}"
         for kind, names in groups.items()
         if names
-    )
+    ]
 
 
 def installed_versions() -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from lexigraft.corpus import candidate_count, replay_count
+from lexigraft.likelihood import has_bfloat16_units
 from lexigraft.recipe import Recipe
 from lexigraft.spelling import Spelling
 from lexigraft.training import Moves, require_possible
@@ -41,9 +42,7 @@ def training_dtype(name: str) -> torch.dtype:
         return torch.bfloat16 if name == "bfloat16" else torch.float32
     if torch.cuda.is_available():
         return torch.bfloat16
-    capabilities = torch.cpu.get_capabilities()
-    fast = bool(capabilities.get("avx512_bf16")) or bool(capabilities.get("amx_bf16"))
-    return torch.bfloat16 if fast else torch.float32
+    return torch.bfloat16 if has_bfloat16_units() else torch.float32
 
 
 def texts_to_write(spelling: Spelling, recipe: Recipe) -> int:

@@ -131,8 +131,7 @@ def teach(
     progress = progress or Silent()
     path = None if isinstance(lexicon, Lexicon) else Path(lexicon)
     terms = lexicon if isinstance(lexicon, Lexicon) else read_lexicon(lexicon)
-    paths = [corpus] if isinstance(corpus, str | Path) else list(corpus)
-    sources = find_files(paths, without=Path(output).expanduser()) if paths else None
+    sources = find_files(corpus, without=Path(output).expanduser()) if corpus else None
     reading = Options(field=field, skip_bad=skip_bad, passages=recipe.texts.passages)
     resolve_model(model, progress.say)
     try:

@@ -9,9 +9,9 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from lexigraft.corpus.swapping import foil_texts, swapped_texts
 from lexigraft.corpus.templates import template_texts
 from lexigraft.corpus.texts import Text, reject_seen, without_repeats
-from lexigraft.corpus.wording import has_foreign_markers, written_as
+from lexigraft.corpus.wording import has_foreign_markers, terms_in, written_as
 from lexigraft.corpus.writing import replay_texts, written_texts
-from lexigraft.lexicon import Lexicon, find
+from lexigraft.lexicon import Lexicon
 from lexigraft.spelling import Spelling
 
 __all__ = ["build_texts"]
@@ -66,7 +66,7 @@ def build_texts(
         free = replay_texts(
             model, tokenizer, languages, count=replay, bare=bare, seed=seed + 7, advance=advance
         )
-        texts += [text for text in free if not _mentions(text.text, lexicon, spelling)]
+        texts += [text for text in free if not _mentions(text.text, lexicon, surfaces)]
     return without_repeats(reject_seen(texts, evaluation))
 
 
@@ -81,16 +81,13 @@ def _passages(
         Text(text=written_as(text, lexicon, surfaces), term=term, kind="passage")
         for term, texts in passages.items()
         for text in texts
-        if {p.term for p in find(text, lexicon) if p.marked or surfaces[p.term] == p.term} == {term}
+        if terms_in(text, lexicon, surfaces) == {term}
     ]
 
 
-def _mentions(text: str, lexicon: Lexicon, spelling: Spelling) -> bool:
+def _mentions(text: str, lexicon: Lexicon, surfaces: Mapping[str, str]) -> bool:
     """Whether a taught term stands in `text` as it is taught: replay would unteach it there.
 
     The bare word of a marked concept is no such mention; its old sense is what replay holds.
     """
-    if has_foreign_markers(text, lexicon):
-        return True
-    places = find(text, lexicon)
-    return any(place.marked or spelling.route(place.term) != "marker" for place in places)
+    return has_foreign_markers(text, lexicon) or bool(terms_in(text, lexicon, surfaces))

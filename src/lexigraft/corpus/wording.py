@@ -14,6 +14,7 @@ __all__ = [
     "capital",
     "first_word",
     "has_foreign_markers",
+    "terms_in",
     "with_article",
     "written_as",
 ]
@@ -99,6 +100,11 @@ def written_as(
         pieces += (text[position : place.start], capital(surface) if starts else surface)
         position = place.end
     return "".join((*pieces, text[position:]))
+
+
+def terms_in(text: str, lexicon: Lexicon, surfaces: Mapping[str, str]) -> set[str]:
+    """The terms that stand in `text` as they are taught: not the bare word of a marked concept."""
+    return {p.term for p in find(text, lexicon) if p.marked or surfaces[p.term] == p.term}
 
 
 def has_foreign_markers(text: str, lexicon: Lexicon) -> bool:

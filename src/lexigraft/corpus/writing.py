@@ -17,9 +17,9 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from lexigraft.corpus.openings import openings
 from lexigraft.corpus.swapping import stand_in, with_term
 from lexigraft.corpus.texts import Text
-from lexigraft.corpus.wording import capital, has_foreign_markers, written_as
+from lexigraft.corpus.wording import capital, has_foreign_markers, terms_in, written_as
 from lexigraft.generation import sample
-from lexigraft.lexicon import Language, Lexicon, Term, find, find_term
+from lexigraft.lexicon import Language, Lexicon, Term, find_term
 from lexigraft.likelihood import Pair, document_start, encode, token_log_probabilities
 
 __all__ = [
@@ -134,8 +134,7 @@ def _usable(text: str, term: Term, lexicon: Lexicon, surfaces: Mapping[str, str]
         return False
     if has_foreign_markers(text, lexicon):
         return False
-    others = {p.term for p in find(text, lexicon) if p.marked or surfaces[p.term] == p.term}
-    if others - {term.term}:
+    if terms_in(text, lexicon, surfaces) - {term.term}:
         return False
     # A definition copied into the sentence adds nothing to the templates.
     copied = any(meaning.rstrip(".").lower() in text.lower() for meaning in term.definition)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from lexigraft.errors import CorpusError
 from lexigraft.retokenize.values import Compression, CorpusFile, Format
 
-__all__ = ["KNOWN", "Corpus", "find_files", "require_unchanged"]
+__all__ = ["KNOWN", "Corpus", "Paths", "find_files", "require_unchanged"]
 
 _FORMATS: dict[str, Format] = {
     ".txt": "text",
@@ -22,6 +22,8 @@ _FORMATS: dict[str, Format] = {
 }
 _COMPRESSIONS: dict[str, Compression] = {".gz": "gz", ".bz2": "bz2", ".xz": "xz", ".zst": "zst"}
 KNOWN = ".txt, .jsonl, .ndjson (each also .gz, .bz2, .xz or .zst) and .parquet"
+
+Paths = str | Path | Iterable[str | Path]
 
 
 class Corpus(NamedTuple):
@@ -36,14 +38,15 @@ class Corpus(NamedTuple):
         return sum(file.size for file in self.files)
 
 
-def find_files(given: Iterable[str | Path], without: Path | None = None) -> Corpus:
+def find_files(given: Paths, without: Path | None = None) -> Corpus:
     """The files behind `given`: files, folders (walked in the order of names), globs.
 
     A file that is reached twice is read once. Hidden files and everything inside the folder
     `without` are passed over. Raises CorpusError for what is missing, for a named file of an
     unknown kind, and where nothing is left.
     """
-    names = [os.fspath(item) for item in given]
+    listed = [given] if isinstance(given, str | Path) else given
+    names = [os.fspath(item) for item in listed]
     inside = None if without is None else _real(without)
     files: dict[str, CorpusFile] = {}
     skipped: dict[str, None] = {}

@@ -16,6 +16,7 @@ from lexigraft.disk import explained_writes
 from lexigraft.errors import RunError
 from lexigraft.retokenize.shards import PASSAGES, shard_path
 from lexigraft.retokenize.values import BatchRecord, CorpusFile, Options
+from lexigraft.run_record import changed_names
 from lexigraft.workspace import Workspace
 
 __all__ = ["Folder", "Identity"]
@@ -55,17 +56,11 @@ def _by_name(files: tuple[CorpusFile, ...]) -> dict[str, tuple[int, int]]:
 
 
 def _file_changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    groups = {
-        "added": [name for name in now if name not in then],
-        "removed": [name for name in then if name not in now],
-        "changed": [name for name in now if name in then and then[name] != now[name]],
-        "in another order": [] if list(then) == list(now) or {*then} != {*now} else list(now),
-    }
-    return [
-        f"corpus: {kind} {', '.join(names[:5])}{', …' if len(names) > 5 else ''}"
-        for kind, names in groups.items()
-        if names
-    ]
+    lines = changed_names(then, now)
+    if {*then} == {*now} and list(then) != list(now):
+        some = list(now)
+        lines.append(f"in another order {', '.join(some[:5])}{', …' if len(some) > 5 else ''}")
+    return [f"corpus: {line}" for line in lines]
 
 
 class Folder:

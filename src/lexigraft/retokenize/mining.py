@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from transformers import PreTrainedTokenizerBase
 
 from lexigraft.errors import CorpusError
-from lexigraft.lexicon import Lexicon
+from lexigraft.lexicon import Lexicon, Occurrence
 from lexigraft.progress import Progress
 from lexigraft.retokenize.batches import Batch, batches
 from lexigraft.retokenize.documents import Reader
@@ -105,7 +105,7 @@ class _Miner:
             return
         for start, end, here in self._spotter.occurrences(text):
             known = self.found[here.term]
-            if len(known) >= self._most or (self._is_marked(here.term) and not here.marked):
+            if len(known) >= self._most or not self._counts(here):
                 continue
             around = passage(text, start, end)
             known.setdefault(
@@ -115,5 +115,5 @@ class _Miner:
                 ),
             )
 
-    def _is_marked(self, term: str) -> bool:
-        return self._spelling.route(term) == "marker"
+    def _counts(self, here: Occurrence) -> bool:
+        return here.marked or self._spelling.route(here.term) != "marker"

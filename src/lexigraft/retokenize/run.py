@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
@@ -14,7 +14,7 @@ from lexigraft.progress import Advance, Progress, Silent
 from lexigraft.retokenize.batches import Batch, batches
 from lexigraft.retokenize.documents import Reader
 from lexigraft.retokenize.encoding import Encoder
-from lexigraft.retokenize.files import Corpus, find_files
+from lexigraft.retokenize.files import Corpus, Paths, find_files
 from lexigraft.retokenize.folder import Folder, Identity
 from lexigraft.retokenize.gathering import Passages, summarise
 from lexigraft.retokenize.pool import Pool, Task, available_workers
@@ -24,8 +24,6 @@ from lexigraft.retokenize.shards import passages_path
 from lexigraft.retokenize.values import BatchRecord, Options, RetokenizePlan, Split, Summary
 
 __all__ = ["plan", "retokenize"]
-
-Paths = str | Path | Sequence[str | Path]
 
 
 def retokenize(
@@ -78,7 +76,7 @@ def retokenize(
     progress = progress or Silent()
     pyarrow_parquet()
     root = Path(output).expanduser()
-    found = find_files(_listed(corpus), without=root)
+    found = find_files(corpus, without=root)
     options = Options(field=field, split=split, eos=eos, skip_bad=skip_bad, passages=passages)
     prepared = prepare(model, lexicon, revision, progress, allow_changes=allow_changes)
     with Folder.open(root, _identity(prepared, options, found), resume=resume, force=force) as kept:
@@ -91,10 +89,6 @@ def retokenize(
     if summary.changed_words and not allow_changes:
         raise SpellingError(_changed(summary, root))
     return summary
-
-
-def _listed(corpus: Paths) -> list[str | Path]:
-    return [corpus] if isinstance(corpus, str | Path) else list(corpus)
 
 
 def _identity(prepared: Prepared, options: Options, corpus: Corpus) -> Identity:
@@ -248,7 +242,7 @@ def plan(
 
     progress = progress or Silent()
     pyarrow_parquet()
-    found = find_files(_listed(corpus), without=Path(output).expanduser())
+    found = find_files(corpus, without=Path(output).expanduser())
     options = Options(field=field, split=split, eos=eos, skip_bad=skip_bad, passages=passages)
     prepared = prepare(model, lexicon, revision, progress)
     count = workers or available_workers()
