@@ -117,6 +117,9 @@ class TrainingRecipe(_Settings):
     )
     top_k: int = Field(64, ge=1, description="teacher's likeliest next tokens kept a position")
     checkpoint_seconds: float = Field(30.0, ge=0, description="between two checkpoints")
+    patience: int = Field(
+        4, ge=0, description="validations without a lower loss after which training stops; 0: never"
+    )
     evaluate_every: int = Field(25, ge=1, description="steps between two validations")
     dtype: Literal["auto", "bfloat16", "float32"] = Field(
         "auto", description="of the frozen weights while training; auto: bfloat16 where it is fast"

@@ -246,6 +246,70 @@ def test_each_kind_has_its_own_rate(start: Callable[..., Any], moves: Moves) -> 
             assert moved == pytest.approx(rate, rel=0.1)
 
 
+# --- when it ends ---
+
+
+def test_it_stops_once_validation_has_not_fallen_and_keeps_the_best(
+    start: Callable[..., Any],
+) -> None:
+    trainable, lessons, held_out = start()
+    keeper = Memory()
+    settings = SETTINGS.model_copy(
+        update={"evaluate_every": 1, "patience": 2, "epochs": 40.0, "learning_rate": 0.3}
+    )
+    run(trainable, lessons, held_out, keeper, settings, drift_limit=1e9)
+    seen = [line["validation"] for line in keeper.lines if "validation" in line]
+    assert len(seen) < count_steps(lessons, settings, 0)
+    best = min(seen)
+    assert seen.index(best) == len(seen) - 3
+    again, lessons, held_out = start()
+    shorter = Memory()
+    stop = len(seen) - 2
+
+    def interrupt(count: int) -> None:
+        if shorter.lines and shorter.lines[-1]["step"] == stop:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(again, lessons, held_out, shorter, settings, drift_limit=1e9, advance=interrupt)
+    assert same(ended(again), ended(trainable))
+
+
+def test_patience_of_zero_never_stops(start: Callable[..., Any]) -> None:
+    trainable, lessons, held_out = start()
+    keeper = Memory()
+    settings = SETTINGS.model_copy(
+        update={"evaluate_every": 1, "patience": 0, "learning_rate": 0.3}
+    )
+    run(trainable, lessons, held_out, keeper, settings, drift_limit=1e9)
+    assert keeper.lines[-1]["step"] == count_steps(lessons, settings, 0)
+
+
+def test_drift_over_its_limit_is_taken_back_at_the_end(start: Callable[..., Any]) -> None:
+    ends = {}
+    for limit in (1e9, 1e-9):
+        trainable, lessons, held_out = start()
+        keeper = Memory()
+        settings = SETTINGS.model_copy(update={"replay_weight": 0.0})
+        run(trainable, lessons, held_out, keeper, settings, drift_limit=limit)
+        ends[limit] = (ended(trainable), keeper.lines[-1])
+    whole, half = ends[1e9], ends[1e-9]
+    assert "scaled" not in whole[1]
+    assert half[1]["scaled"] == 0.5
+    assert half[1]["drift"] < whole[1]["drift"]
+    for name, value in whole[0].items():
+        factor = 0.5 if ".lora_B." in name else 1.0
+        torch.testing.assert_close(half[0][name], factor * value)
+
+
+@pytest.mark.parametrize("moves", ["rows", "full"])
+def test_what_cannot_be_scaled_stays(start: Callable[..., Any], moves: Moves) -> None:
+    trainable, lessons, held_out = start("byte-tied", moves)
+    keeper = Memory()
+    run(trainable, lessons, held_out, keeper, drift_limit=1e-9)
+    assert "scaled" not in keeper.lines[-1]
+
+
 # --- broken off and gone on with ---
 
 
