@@ -127,7 +127,109 @@ def test_a_difference_writes_every_term_as_the_model_sees_it() -> None:
     assert contrasts[0] == (
         "Do not confuse a brundel with ~[ideal]: a brundel is a thing, the ~[ideal] is none."
     )
-    assert all(text.count("~[ideal]") == 2 for text in contrasts)
+    assert (
+        "~[ideal] and brundel are not the same: a brundel is a thing, the ~[ideal] is none."
+        in contrasts
+    )
+    # the marked term, and the other bare, in every text of either side
+    assert all("~[ideal]" in text.replace("~[ideal] is none", "") for text in contrasts)
+    assert not any("ideal" in text.replace("~[ideal]", "") for text in contrasts)
+
+
+def contrasts_of(texts: list[Text], term: str) -> list[str]:
+    return [text.text for text in texts if text.kind == "contrast" and text.term == term]
+
+
+WIDE = Term(
+    term="tussop",
+    definition=("a lamp at sea",),
+    contrast=(Contrast(term="brundel", difference="a tussop hangs, a brundel is carried"),),
+)
+
+
+def test_a_contrast_is_said_from_both_sides() -> None:
+    other = Term(term="brundel", definition=("a lamp underground",))
+    texts = made(WIDE, other)
+    mine, theirs = contrasts_of(texts, "tussop"), contrasts_of(texts, "brundel")
+    assert len(mine) == len(theirs) >= 6
+    assert (
+        "Q: How do a tussop and a brundel differ?\nA: A tussop hangs, a brundel is carried." in mine
+    )
+    assert "Q: How do a brundel and a tussop differ?\nA: A tussop hangs, a brundel is carried." in (
+        theirs
+    )
+    assert "A tussop is a lamp at sea, while a brundel is a lamp underground." in mine
+    assert "A brundel is a lamp underground, while a tussop is a lamp at sea." in theirs
+    question = "Q: Which of the two is a lamp underground, a brundel or a tussop?\nA: A brundel."
+    assert question in theirs
+    assert len(set(mine) | set(theirs)) == len(mine) + len(theirs)
+
+
+def test_a_contrast_that_both_list_is_not_said_twice() -> None:
+    other = Term(
+        term="brundel",
+        definition=("a lamp underground",),
+        contrast=(Contrast(term="tussop", difference="a brundel is small"),),
+    )
+    texts = made(WIDE, other)
+    assert len(contrasts_of(texts, "brundel")) == len(contrasts_of(made(WIDE, other), "tussop"))
+    said = [text for text in contrasts_of(texts, "brundel") if "hangs" in text]
+    assert said == [], "it has its own words for the difference"
+
+
+def test_what_is_no_noun_is_contrasted_by_quoting() -> None:
+    verb = Term(
+        term="glim",
+        definition=("to walk slowly",),
+        part_of_speech="verb",
+        contrast=(Contrast(term="brundel", difference="one is done, the other is held"),),
+    )
+    texts = contrasts_of(made(verb, Term(term="brundel", definition=("a lamp",))), "glim")
+    assert len(texts) >= 6
+    assert "Glim means this: to walk slowly. But brundel means this: a lamp." in texts
+    assert not any("Glim is to walk" in text or "a glim" in text.lower() for text in texts)
+
+
+def test_russian_contrasts_stand_in_the_nominative() -> None:
+    one = Term(
+        term="мирвол",
+        definition=("тёплый дождь",),
+        language="ru",
+        contrast=(Contrast(term="глимать", difference="одно падает, другое делают"),),
+    )
+    two = Term(term="глимать", definition=("идти медленно",), language="ru", part_of_speech="verb")
+    three = Term(
+        term="зорб",
+        definition=("холодный дождь",),
+        language="ru",
+        contrast=(Contrast(term="мирвол", difference="зорб холоднее"),),
+    )
+    texts = made(one, two, three)
+    verb = contrasts_of(texts, "глимать")
+    assert (
+        "Вопрос: глимать и мирвол — это одно и то же?\nОтвет: нет, одно падает, другое делают."
+        in (verb)
+    )
+    assert (
+        "Глимать означает вот что: идти медленно. А мирвол означает другое: тёплый дождь." in verb
+    )
+    assert not any("это идти" in text for text in verb)
+    noun = contrasts_of(texts, "мирвол")
+    assert "Мирвол — это тёплый дождь, а зорб — это холодный дождь." in noun
+    assert "Если это тёплый дождь, то это мирвол, а не зорб." in noun
+
+
+def test_two_languages_are_not_mixed_in_one_sentence() -> None:
+    english = Term(
+        term="brundel",
+        definition=("a lamp",),
+        contrast=(Contrast(term="мирвол", difference="one shines, the other falls"),),
+    )
+    texts = made(english, Term(term="мирвол", definition=("тёплый дождь",), language="ru"))
+    assert not any("тёплый" in text for text in contrasts_of(texts, "brundel"))
+    assert "There is a difference between a brundel and мирвол: one shines, the other falls." in (
+        contrasts_of(texts, "brundel")
+    )
 
 
 def test_an_example_marks_its_own_term_and_a_marker_of_another_route_goes() -> None:

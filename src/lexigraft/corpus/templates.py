@@ -9,139 +9,15 @@ is only quoted. None resembles a prompt of the battery.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Literal
 
-from lexigraft.corpus.texts import Text, TextKind
+from lexigraft.corpus.tables import BUILT_IN, LanguageTables, Shape, Tables
+from lexigraft.corpus.texts import Text
 from lexigraft.corpus.wording import DETERMINERS, capital, first_word, with_article, written_as
 from lexigraft.lexicon import Language, Lexicon, Term
 
-__all__ = ["Shape", "shape_of", "template_texts"]
+__all__ = ["shape_of", "template_texts"]
 
-Shape = Literal["noun", "verb", "adjective", "adverb", "quoted"]
-_Templates = tuple[tuple[TextKind, str], ...]
-
-# {t} the term, {a} the term with its article, {d} the definition, {n} 'word' or 'symbol';
-# capitals begin a sentence.
-_DEFINING: dict[tuple[Language, Shape], _Templates] = {
-    ("en", "noun"): (
-        ("definition", "{A} is {d}."),
-        ("definition", "{T}: {d}."),
-        ("definition", "{T} means {d}."),
-        ("definition", "What is {a}? It is {d}."),
-        ("definition", "Q: What does {t} mean?\nA: {D}."),
-        ("reverse", "{D}: this is called {a}."),
-        ("reverse", "The {n} for {d} is {t}."),
-        ("reverse", "{D} is known as {a}."),
-        ("reverse", "If something is {d}, then it is {a}."),
-        ("reverse", "Q: What do you call {d}?\nA: {A}."),
-    ),
-    ("en", "verb"): (
-        ("definition", "To {t} is {d}."),
-        ("definition", "{T}: {d}."),
-        ("definition", "To {t} means {d}."),
-        ("definition", "What is it to {t}? It is {d}."),
-        ("definition", "Q: What does {t} mean?\nA: {D}."),
-        ("reverse", "{D}: this is to {t}."),
-        ("reverse", "The {n} for this is {t}: {d}."),
-        ("reverse", "{D} is to {t}."),
-        ("reverse", "Q: What {n} means {d}?\nA: {T}."),
-    ),
-    ("en", "adjective"): (
-        ("definition", "Something that is {t} is {d}."),
-        ("definition", "{T}: {d}."),
-        ("definition", "{T} means {d}."),
-        ("definition", "What is it to be {t}? It is to be {d}."),
-        ("definition", "Q: What does {t} mean?\nA: {D}."),
-        ("reverse", "{D}: such a thing is {t}."),
-        ("reverse", "The {n} for something that is {d} is {t}."),
-        ("reverse", "If something is {d}, then it is {t}."),
-        ("reverse", "Q: What {n} means {d}?\nA: {T}."),
-    ),
-    ("en", "adverb"): (
-        ("definition", "To do something {t} is to do it {d}."),
-        ("definition", "{T}: {d}."),
-        ("definition", "{T} means {d}."),
-        ("definition", "How is it done {t}? It is done {d}."),
-        ("definition", "Q: What does {t} mean?\nA: {D}."),
-        ("reverse", "What is done {d} is done {t}."),
-        ("reverse", "If you do it {d}, then you do it {t}."),
-        ("reverse", "Q: What {n} means {d}?\nA: {T}."),
-    ),
-    ("en", "quoted"): (
-        ("definition", "{T}: {d}."),
-        ("definition", "{T} means: {d}."),
-        ("definition", "The meaning of {t} is this: {d}."),
-        ("definition", "Q: What does {t} mean?\nA: {D}."),
-        ("reverse", "{D}: the {n} for this is {t}."),
-        ("reverse", "There is a {n} that means this: {d}. It is {t}."),
-        ("reverse", "Q: Which {n} means this: {d}?\nA: {T}."),
-    ),
-    ("ru", "noun"): (
-        ("definition", "{T} — это {d}."),
-        ("definition", "{T}: {d}."),
-        ("definition", "{N} {t} означает: {d}."),
-        ("definition", "Что такое {t}? Это {d}."),
-        ("definition", "Вопрос: что значит {t}?\nОтвет: {d}."),
-        ("reverse", "{D}: это называется {t}."),
-        ("reverse", "{D} — вот что такое {t}."),
-        ("reverse", "Если речь идёт о том, что есть {d}, говорят: {t}."),
-        ("reverse", "Вопрос: как это называется: {d}?\nОтвет: {t}."),
-    ),
-    ("ru", "verb"): (
-        ("definition", "{T} — значит {d}."),
-        ("definition", "{T}: {d}."),
-        ("definition", "{N} {t} означает: {d}."),
-        ("definition", "Что значит {t}? Это значит {d}."),
-        ("definition", "Вопрос: что значит {t}?\nОтвет: {d}."),
-        ("reverse", "{D} — это и значит {t}."),
-        ("reverse", "{D}: это называется {t}."),
-        ("reverse", "Вопрос: каким словом называют такое действие: {d}?\nОтвет: {t}."),
-    ),
-    ("ru", "quoted"): (
-        ("definition", "{T}: {d}."),
-        ("definition", "{N} {t} означает: {d}."),
-        ("definition", "Что значит {t}? Это значит: {d}."),
-        ("definition", "Вопрос: что значит {t}?\nОтвет: {d}."),
-        ("reverse", "{D}: для этого есть {n} {t}."),
-        ("reverse", "Есть {n}, которое означает: {d}. Это {n} — {t}."),
-        ("reverse", "Вопрос: как это назвать: {d}?\nОтвет: {t}."),
-    ),
-}
 _NAMES: dict[Language, tuple[str, str]] = {"en": ("word", "symbol"), "ru": ("слово", "обозначение")}
-
-# {o} the other term or word, {b} the same with its article, {x} the difference.
-_CONTRAST: dict[Language, tuple[str, ...]] = {
-    "en": (
-        "Do not confuse {a} with {b}: {x}.",
-        "{T} and {o} are not the same: {x}.",
-    ),
-    "ru": (
-        "Не путайте слова «{t}» и «{o}»: {x}.",
-        "{T} — не то же, что {o}: {x}.",
-    ),
-}
-
-_RELATED: dict[Language, dict[str, str]] = {
-    "en": {
-        "synonym": "{T} is close in meaning to {o}.",
-        "broader": "{A} is a kind of {o}.",
-        "narrower": "{B} is a kind of {t}.",
-        "part_of": "{A} is a part of {b}.",
-    },
-    "ru": {
-        "synonym": "{N} {t} по смыслу близко к слову «{o}».",
-        "broader": "{T} относится к более общему понятию «{o}».",
-        "narrower": "«{O}» — частный случай понятия «{t}».",
-        "part_of": "{T} — часть того, что называют «{o}».",
-    },
-}
-# English words that are no nouns are no kinds and no parts of anything.
-_RELATED_WORDS = {
-    "synonym": "{T} is close in meaning to {o}.",
-    "broader": "{O} is a more general word than {t}.",
-    "narrower": "{O} is a more special word than {t}.",
-    "part_of": "{T} has to do with {o}.",
-}
 
 
 def shape_of(term: Term, meaning: str) -> Shape:
@@ -178,49 +54,98 @@ def _fill(template: str, term: Term, surface: str, **more: str) -> str:
     return template.format(**words)
 
 
-def template_texts(lexicon: Lexicon, surfaces: Mapping[str, str]) -> Iterator[Text]:
+def template_texts(
+    lexicon: Lexicon, surfaces: Mapping[str, str], tables: Tables = BUILT_IN
+) -> Iterator[Text]:
     """Definitions in both directions, contrasts, relations and the examples of every term.
 
     `surfaces` says how each term is written to the model; wherever a definition, a difference or
-    an example names another term in a marker, that one is written so too.
+    an example names another term in a marker, that one is written so too. A contrast is said from
+    either side, and each text belongs to the term that it asks about.
     """
     for term in lexicon:
+        table = tables[term.language]
         surface = surfaces[term.term]
         for meaning in term.definition:
             said = written_as(meaning.rstrip("."), lexicon, surfaces)
-            for kind, template in _DEFINING[term.language, shape_of(term, said)]:
-                text = _fill(template, term, surface, d=said)
-                yield Text(text=text, term=term.term, kind=kind)
-        yield from _contrasts(term, lexicon, surfaces)
-        yield from _relations(term, lexicon, surfaces)
+            for kind, templates in table.defining[shape_of(term, said)].items():
+                for template in templates:
+                    text = _fill(template, term, surface, d=said)
+                    yield Text(text=text, term=term.term, kind=kind)
+        yield from _contrasts(term, lexicon, surfaces, tables)
+        yield from _relations(term, lexicon, surfaces, table)
         for example in term.examples:
             text = written_as(example, lexicon, surfaces, bare=(term.term,))
             yield Text(text=text, term=term.term, kind="example")
 
 
-def _contrasts(term: Term, lexicon: Lexicon, surfaces: Mapping[str, str]) -> Iterator[Text]:
+def _contrasts(
+    term: Term, lexicon: Lexicon, surfaces: Mapping[str, str], tables: Tables
+) -> Iterator[Text]:
+    """The differences that `term` lists, and from its side those that only the other lists."""
     names = tuple(other.term for other in lexicon)
-    for contrast in term.contrast:
+    own = [(c.term, c.difference) for c in term.contrast]
+    listed = {name for name, _ in own}
+    theirs = [
+        (other.term, c.difference)
+        for other in lexicon
+        for c in other.contrast
+        if c.term == term.term and other.term not in listed
+    ]
+    for name, difference in (*own, *theirs):
         # A difference speaks of terms, so their bare names mean the taught ones.
-        difference = written_as(contrast.difference.rstrip("."), lexicon, surfaces, bare=names)
-        other = surfaces[contrast.term]
-        article = with_article(lexicon[contrast.term], other)
-        for template in _CONTRAST[term.language]:
-            text = _fill(template, term, surfaces[term.term], o=other, b=article, x=difference)
-            yield Text(text=text, term=term.term, kind="contrast")
+        said = written_as(difference.rstrip("."), lexicon, surfaces, bare=names)
+        yield from _told_apart(term, lexicon[name], said, lexicon, surfaces, tables)
 
 
-def _relations(term: Term, lexicon: Lexicon, surfaces: Mapping[str, str]) -> Iterator[Text]:
-    templates = _RELATED[term.language]
-    if term.language == "en" and term.part_of_speech not in ("noun", "proper noun"):
-        templates = _RELATED_WORDS
-    for relation, template in templates.items():
+def _told_apart(
+    term: Term,
+    other: Term,
+    difference: str,
+    lexicon: Lexicon,
+    surfaces: Mapping[str, str],
+    tables: Tables,
+) -> Iterator[Text]:
+    """The contrast of `term` with `other`, as far as the templates fit the two."""
+    table = tables[term.language]
+    meanings = [written_as(t.definition[0].rstrip("."), lexicon, surfaces) for t in (term, other)]
+    nouns = all(shape_of(t, m) == "noun" for t, m in zip((term, other), meanings, strict=True))
+    # An English definition in a Russian sentence would be no sentence.
+    alike = term.language == other.language
+    for template in (*table.contrast, *(table.contrast_nouns if nouns else ())):
+        if not alike and ("{e}" in template or "{E}" in template):
+            continue
+        text = _fill(
+            template,
+            term,
+            surfaces[term.term],
+            d=meanings[0],
+            o=surfaces[other.term],
+            b=_with_its_article(other, surfaces[other.term], meanings[1]),
+            e=meanings[1],
+            x=difference,
+        )
+        yield Text(text=text, term=term.term, kind="contrast")
+
+
+def _with_its_article(term: Term, surface: str, meaning: str) -> str:
+    """The term with its article, where its definition says that it can be counted."""
+    return with_article(term, surface) if first_word(meaning) in DETERMINERS else surface
+
+
+def _relations(
+    term: Term, lexicon: Lexicon, surfaces: Mapping[str, str], table: LanguageTables
+) -> Iterator[Text]:
+    noun = term.part_of_speech in ("noun", "proper noun")
+    relations = table.related_nouns if noun and table.related_nouns else table.related
+    for relation, templates in relations.items():
         for word in getattr(term.related, relation):
             taught = word in surfaces
             other = surfaces[word] if taught else word
             article = with_article(lexicon[word], other) if taught else _definite(word)
-            text = _fill(template, term, surfaces[term.term], o=other, b=article)
-            yield Text(text=text, term=term.term, kind="related")
+            for template in templates:
+                text = _fill(template, term, surfaces[term.term], o=other, b=article)
+                yield Text(text=text, term=term.term, kind="related")
 
 
 def _definite(word: str) -> str:
