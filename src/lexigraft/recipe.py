@@ -115,6 +115,11 @@ class TrainingRecipe(_Settings):
     teacher_examples: int = Field(
         3, ge=0, description="the lexicon's examples that the teacher reads besides the definition"
     )
+    evidence: float = Field(
+        4.0,
+        description="nats by which what stands before a term must speak for it, that the model "
+        "learns to say it there; of its own sentences a tenth do",
+    )
     top_k: int = Field(64, ge=1, description="teacher's likeliest next tokens kept a position")
     checkpoint_seconds: float = Field(30.0, ge=0, description="between two checkpoints")
     patience: int = Field(
@@ -130,10 +135,12 @@ class Limits(_Settings):
     """What teaching may cost."""
 
     drift_limit: float = Field(
-        0.15, gt=0, description="mean KL to the untaught model, nats a token"
+        0.1,
+        gt=0,
+        description="mean KL to the untaught model, nats a token; training keeps to it as well",
     )
     leakage_limit: float = Field(
-        50.0, gt=0, description="expected emissions of taught terms per 10,000 neutral tokens"
+        10.0, gt=0, description="expected emissions of taught terms per 10,000 neutral tokens"
     )
 
 

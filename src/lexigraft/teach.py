@@ -392,6 +392,7 @@ class _Run:
                     term_weight=settings.term_weight,
                     lexicon_weight=settings.lexicon_weight,
                     examples=settings.teacher_examples,
+                    evidence=settings.evidence,
                     advance=advance,
                 )
             pairs = list(zip(texts, lessons, strict=True))

@@ -73,6 +73,7 @@ class Case:
         settings: dict[str, Any] = {
             "top_k": 12,
             "text_weight": 0.25,
+            "evidence": 4.0,
             "term_weight": 1.0,
             "lexicon_weight": 1.0,
             "examples": 0,

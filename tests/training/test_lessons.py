@@ -95,13 +95,10 @@ def equal(lesson: Lesson, wanted: list[dict[int, float]], top_k: int) -> None:
         assert all(p == 0 for i, p in zip(listed, given, strict=True) if i < 0)
 
 
-@pytest.mark.parametrize("least", [-100.0, lessons._REASON])
-def test_every_target_is_the_plainly_computed_one(
-    case: Case, monkeypatch: pytest.MonkeyPatch, least: float
-) -> None:
-    monkeypatch.setattr(lessons, "_REASON", least)
+@pytest.mark.parametrize("least", [-100.0, 4.0])
+def test_every_target_is_the_plainly_computed_one(case: Case, least: float) -> None:
     for share in (0.0, 0.25, 1.0):
-        found = case.lessons(text_weight=share)
+        found = case.lessons(text_weight=share, evidence=least)
         for text, lesson in zip(TEXTS, found, strict=True):
             equal(lesson, naive(case, text, share, least=least), 12)
     for text, lesson in zip(TEXTS, found, strict=True):
@@ -140,13 +137,12 @@ def test_probabilities_are_probabilities(case: Case, top_k: int) -> None:
 
 
 def test_the_definition_is_known_from_the_term_on_and_not_before(
-    make_lesson_case: Callable[..., Case], monkeypatch: pytest.MonkeyPatch
+    make_lesson_case: Callable[..., Case],
 ) -> None:
     """Another definition changes what is taught from the term's first token on, and only that."""
-    monkeypatch.setattr(lessons, "_REASON", -100.0)
     text = (Text(text="She carries the velkin up the hill.", term="velkin", kind="example"),)
     case = make_lesson_case()
-    [one] = case.lessons(text)
+    [one] = case.lessons(text, evidence=-100.0)
     other = case.lexicon.model_copy(
         update={
             "terms": tuple(
@@ -155,7 +151,7 @@ def test_the_definition_is_known_from_the_term_on_and_not_before(
         }
     )
     case.lexicon = other
-    [two] = case.lessons(text)
+    [two] = case.lessons(text, evidence=-100.0)
     spans: Any = case.tokenizer(
         text[0].text, add_special_tokens=False, return_offsets_mapping=True
     ).offset_mapping
@@ -167,14 +163,13 @@ def test_the_definition_is_known_from_the_term_on_and_not_before(
 
 
 def test_the_term_is_said_only_where_what_stands_before_speaks_for_it(
-    make_lesson_case: Callable[..., Case], monkeypatch: pytest.MonkeyPatch
+    make_lesson_case: Callable[..., Case],
 ) -> None:
     """The same text, its term said as the untaught model says it or as the teacher does."""
     text = (Text(text="She carries the velkin up the hill.", term="velkin", kind="example"),)
     case = make_lesson_case()
     [careful] = case.lessons(text, text_weight=1.0)
-    monkeypatch.setattr(lessons, "_REASON", -100.0)
-    [free] = case.lessons(text, text_weight=1.0)
+    [free] = case.lessons(text, text_weight=1.0, evidence=-100.0)
     different = (careful.target_probabilities != free.target_probabilities).any(1)
     spans: Any = case.tokenizer(
         text[0].text, add_special_tokens=False, return_offsets_mapping=True
@@ -209,9 +204,8 @@ def test_without_a_document_start_the_first_token_is_no_target(
 ) -> None:
     case = make_lesson_case(name)
     monkeypatch.setattr(lessons, "document_start", lambda tokenizer: [])
-    monkeypatch.setattr(lessons, "_REASON", -100.0)
     monkeypatch.setitem(globals(), "document_start", lambda tokenizer: [])
-    for text, lesson in zip(TEXTS, case.lessons(), strict=True):
+    for text, lesson in zip(TEXTS, case.lessons(evidence=-100.0), strict=True):
         assert lesson.ids.tolist() == encode(case.tokenizer, text.text)
         wanted = naive(case, text, 0.25, least=-100.0)
         # A text that begins with the term has a prompted target for its first token, left out.

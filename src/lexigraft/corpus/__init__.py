@@ -5,7 +5,7 @@ from __future__ import annotations
 from lexigraft.corpus.build import build_texts
 from lexigraft.corpus.templates import template_texts
 from lexigraft.corpus.texts import Text, TextKind, reject_seen
-from lexigraft.corpus.wording import written_as
+from lexigraft.corpus.wording import terms_in, written_as
 from lexigraft.corpus.writing import candidate_count, defining_line, meaning_of, replay_count
 
 __all__ = [
@@ -18,5 +18,6 @@ __all__ = [
     "reject_seen",
     "replay_count",
     "template_texts",
+    "terms_in",
     "written_as",
 ]

@@ -190,7 +190,7 @@ def _read_log(folder: Path, missing: list[str], unreadable: list[str]) -> tuple[
 
 
 def _last_of_each(steps: Sequence[Step]) -> Iterator[Step]:
-    """One Step a step. A resumed run writes some again, and the end adds to the last: later counts."""
+    """One a step. A resumed run writes some again, the end adds to the last: the later counts."""
     found: dict[int, dict[str, Any]] = {}
     for step in steps:
         new = {name: value for name, value in vars(step).items() if value is not None}

@@ -3,8 +3,8 @@
 The teacher is the untaught model itself. From the term's first token on it has the definition in
 its prompt; before that it has not, because a student who has not met the term yet has no reason to
 think of it: asked to match the prompted teacher there, it learns to say the term out of nothing.
-So it is at the term's own first token, unless what stands before speaks for the term: by at least
-e^4 likelier under the definition than under none. In "The kerfel hung by the door" nothing does.
+So it is at the term's own first token, unless what stands before speaks for the term: is so much
+likelier under its definition than under an empty one. In "The kerfel hung there" nothing does.
 Replay texts have the plain teacher throughout, and hold the student to what the model was. So have
 foils, but only behind the untaught word: before it the sentence is one in which a term belongs.
 
@@ -23,7 +23,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from lexigraft.corpus import Text, defining_line, meaning_of, written_as
+from lexigraft.corpus import Text, defining_line, meaning_of, terms_in, written_as
 from lexigraft.lexicon import Language, Lexicon, Term, find_term
 from lexigraft.likelihood import (
     Pair,
@@ -38,8 +38,6 @@ from lexigraft.spelling import Spelling
 __all__ = ["Lesson", "make_lessons"]
 
 _EMPTY: dict[Language, str] = {"en": "a word", "ru": "слово"}
-# In nats. Of the embedded base's own sentences a tenth reach it, of definition-first ones all.
-_REASON = 4.0
 _MANY = ("passage", "written", "swapped", "foil", "replay")
 
 
@@ -87,6 +85,7 @@ def make_lessons(
     term_weight: float,
     lexicon_weight: float,
     examples: int,
+    evidence: float,
     advance: Callable[[int], None] | None = None,
 ) -> list[Lesson]:
     """A lesson for every text, in their order.
@@ -101,6 +100,8 @@ def make_lessons(
         term_weight: weight of the term's own tokens against others.
         lexicon_weight: weight of definitions, relations and examples against self-written texts.
         examples: how many of the lexicon's examples the teacher has before self-written texts.
+        evidence: nats by which what stands before a term must speak for it, that the student
+            learns to say it there.
         advance: told how many texts are finished.
     """
     start = document_start(old_tokenizer)
@@ -116,23 +117,23 @@ def make_lessons(
     with_prompt = [(start + d.prompt, d.pieces) for d in asked]
     seen = iter(signals_of(model, with_prompt, k, unknown, advance))
     prompted = [next(seen) if d.prompt else None for d in drafts]
-    reasons = _reasons(model, old_tokenizer, lexicon, spelling, drafts, start)
+    before = _evidence(model, old_tokenizer, lexicon, spelling, drafts, start)
     return [
-        _lesson(d, p, q, r, pieces_of, text_weight, term_weight, lexicon_weight)
-        for d, p, q, r in zip(drafts, plain, prompted, reasons, strict=True)
+        _lesson(d, p, q, e >= evidence, pieces_of, text_weight, term_weight, lexicon_weight)
+        for d, p, q, e in zip(drafts, plain, prompted, before, strict=True)
     ]
 
 
-def _reasons(
+def _evidence(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     lexicon: Lexicon,
     spelling: Spelling,
     drafts: Sequence[_Draft],
     start: list[int],
-) -> list[bool]:
-    """Whether what stands before the term speaks for it: log p(before | definition), less the same
-    with an empty definition, which a text that merely follows such a line would gain as well.
+) -> list[float]:
+    """How much speaks for the term before it stands: log p(before | definition) in nats, less the
+    same with an empty definition, which a text that merely follows such a line would gain as well.
     """
     surfaces = {t.term: t.surface for t in spelling}
     asked = [i for i, d in enumerate(drafts) if d.text.term and any(d.inside)]
@@ -146,9 +147,9 @@ def _reasons(
             line = encode(tokenizer, defining_line(surfaces[term.term], words))
             pairs[real].append(Pair(start + line, before))
     with_meaning, without = (token_log_probabilities(model, pairs[real]) for real in (True, False))
-    found = [False] * len(drafts)
+    found = [0.0] * len(drafts)
     for index, one, other in zip(asked, with_meaning, without, strict=True):
-        found[index] = sum(one) - sum(other) >= _REASON
+        found[index] = float(sum(one) - sum(other))
     return found
 
 
@@ -181,10 +182,15 @@ def _draft(
 def _prompt(text: Text, term: Term, lexicon: Lexicon, spelling: Spelling, examples: int) -> str:
     """What the teacher knows of the term: a definition and, for its uses, the first examples.
 
-    A text of the lexicon's own has no examples before it: the teacher would copy it from there.
+    Of a contrast it knows both sides. A text of the lexicon's own has no examples before it: the
+    teacher would copy it from there.
     """
     surfaces = {t.term: t.surface for t in spelling}
     line = defining_line(surfaces[term.term], _meaning(text, term, lexicon, surfaces))
+    if text.kind == "contrast":
+        others = sorted(terms_in(text.text, lexicon, surfaces) - {term.term})
+        meanings = {name: meaning_of(lexicon[name], lexicon, surfaces) for name in others}
+        return "".join(defining_line(surfaces[n], meanings[n]) for n in others) + line
     if text.kind not in ("passage", "written", "swapped") or not term.examples[:examples]:
         return line
     uses = [written_as(e, lexicon, surfaces, bare=(term.term,)) for e in term.examples[:examples]]

@@ -133,8 +133,8 @@ def train(
 
     Drift on held-out replay lessons is measured as it goes, and replay weighs more while it is over
     `drift_limit` (nats a token). What is over it at the end is taken back: the LoRA is scaled down
-    until the held-out drift fits, at most to a half. On KeyboardInterrupt a checkpoint is kept before it goes on up,
-    unless a step is half done: then the last one counts.
+    until the held-out drift fits, at most to a half. On KeyboardInterrupt a checkpoint is kept
+    before it goes on up, unless a step is half done: then the last one counts.
     """
     run = _Run(trainable, settings, keeper, drift_limit, list(held_out))
     run.restore()

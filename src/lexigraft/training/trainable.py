@@ -176,7 +176,7 @@ class Trainable:
 
     @property
     def can_scale(self) -> bool:
-        """Whether what moved can be scaled: LoRA can, whole weights would need their first values."""
+        """Whether what moved can be scaled: LoRA can, whole weights would need their old values."""
         return bool(self._lora)
 
     @torch.no_grad()
