@@ -41,8 +41,10 @@ from lexigraft.spelling.document import (
     first_free_id,
     is_byte_level,
     is_sentencepiece_bpe,
+    marked_entries,
     marks_spaces,
     model_alone,
+    model_with_splits,
     pre_tokenizer_steps,
     with_every_id_in_vocabulary,
     with_steps,
@@ -305,15 +307,21 @@ def old_pieces(document: Document, contents: Sequence[str]) -> dict[str, tuple[i
     """The ids that a tokenizer gives to each text piece as it stands inside a text.
 
     A SentencePiece-style tokenizer would put '▁' before a piece that stands alone, so there the
-    model is asked without its normaliser.
+    model is asked without its normaliser. What was added before is known all the same: to a BPE by
+    its splitting steps, in a Unigram vocabulary by the marks.
     """
     texts = list(contents)
+    own: dict[str, int] = {}
     if marks_spaces(document):
-        tokenizer = model_alone(document)
+        tokenizer = model_with_splits(document)
         texts = vocabulary_strings(document, contents)
+        own = marked_entries(document)
     else:
         tokenizer = Tokenizer.from_str(json.dumps(document))
         tokenizer.no_truncation()
         tokenizer.no_padding()
     encoded = tokenizer.encode_batch(texts, add_special_tokens=False)
-    return {c: tuple(e.ids) for c, e in zip(contents, encoded, strict=True)}
+    return {
+        content: (own[text],) if text in own else tuple(e.ids)
+        for content, text, e in zip(contents, texts, encoded, strict=True)
+    }

@@ -3,7 +3,8 @@
 The teacher is the untaught model itself. From the term's first token on it has the definition in
 its prompt; before that it has not, because a student who has not met the term yet has no reason to
 think of it: asked to match the prompted teacher there, it learns to say the term out of nothing.
-Replay texts have the plain teacher throughout, and hold the student to what the model was. So have
+Replay texts have the plain teacher throughout, and hold the student to what the model was; texts
+about the terms of an earlier run are such, and the teacher knows those terms already. So have
 foils, but only behind the untaught word: before it the sentence is one in which a term belongs.
 
 The teacher reads existing pieces. Where a new token stands for some, its probability is what the
@@ -29,7 +30,7 @@ from lexigraft.spelling import Spelling
 
 __all__ = ["Lesson", "make_lessons"]
 
-_MANY = ("passage", "written", "swapped", "foil", "replay")
+_MANY = ("passage", "written", "swapped", "foil", "replay", "kept")
 
 
 @dataclass(frozen=True)
