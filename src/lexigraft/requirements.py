@@ -10,7 +10,7 @@ from lexigraft.errors import RecipeError, RequirementNotMet
 
 __all__ = ["parse_requirements", "require"]
 
-_NAMES = ("knows", *RANKED, "kept", *LIMITED)
+_NAMES = ("knows", *RANKED, *LIMITED, "kept")
 
 
 def parse_requirements(requirements: str) -> tuple[tuple[str, float], ...]:

@@ -68,7 +68,7 @@ def kept_pairs(found: Kept, words: Words) -> tuple[Pair, ...]:
 
 def _pair(term: KeptTerm, words: Words) -> Pair:
     values = [
-        words("kept.score", check=check_title(check, words), values=_values(score, words))
+        f"{check_title(check, words)} {_values(score, words)}"
         for check, score in term.scores.items()
     ]
     if not term.had_passed:

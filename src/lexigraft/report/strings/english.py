@@ -250,7 +250,6 @@ STRINGS: dict[str, str] = {
     "kept.all": "Kept of the earlier terms: {kept} of {of}.",
     "kept.some": "Kept of the earlier terms: {kept} of {of}. Lost: {terms}.",
     "kept.nothing": "None of the earlier terms passed a check before this run.",
-    "kept.score": "{check} {values}",
     "kept.yes": "kept",
     "kept.no": "lost",
     "kept.none_before": "passed nothing before",
