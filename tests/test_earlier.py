@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import shutil
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from lexigraft.compare import compare
 from lexigraft.corpus.texts import eight_grams
 from lexigraft.earlier import load_earlier, read_earlier, run_around
-from lexigraft.errors import LexiconError, RunError
+from lexigraft.errors import Interrupted, LexiconError, RunError
 from lexigraft.export import export
 from lexigraft.lexicon import Contrast, Lexicon, Marker, Term, find_term, read_lexicon
 from lexigraft.plan import plan
@@ -373,12 +374,38 @@ def test_resume_force_and_dry_run(chain: Chain, tmp_path: Path) -> None:
     assert read(run, "run.json")["replaced"] == []
     assert "zorblax" in {t["term"] for t in read(run, "verdict.json")["kept"]["terms"]}
 
+    with pytest.raises(RunError, match="that is to be continued"):
+        plan(model, THIRD, recipe=RECIPE, replace=["zorblax"], output=two)
     found = plan(model, THIRD, recipe=RECIPE, replace=["zorblax"])
     assert (found.continues, found.kept_terms) == (str(two), 5)
     assert found.kept_texts == 5 * RECIPE.texts.kept
     taught = load_taught(three / "training" / "taught.safetensors")
     assert taught.input_rows is not None
     assert found.trainable == taught.input_rows.numel()
+
+
+def test_interrupted_it_ends_as_an_unbroken_run(
+    chain: Chain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, two, three = chain("byte-untied")
+    module: Any = importlib.import_module("lexigraft.teach")
+    output = tmp_path / "three"
+    for number, what in enumerate(
+        ("prove", "rows_to_move", "build_texts", "save_taught", "verify")
+    ):
+
+        def stop(*_: Any, **__: Any) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(module, what, stop)
+        options = {"recipe": RECIPE, "replace": ["zorblax"], "resume": number > 0}
+        with pytest.raises(Interrupted, match="--resume"):
+            teach(two / "model", THIRD, output, **options)
+        monkeypatch.undo()
+    teach(two / "model", THIRD, output, recipe=RECIPE, replace=["zorblax"], resume=True)
+    for name in ("earlier.json", "texts.jsonl", "rows.safetensors", "model/model.safetensors"):
+        assert (output / name).read_bytes() == (three / name).read_bytes(), name
+    assert read(output, "verdict.json")["kept"] == read(three, "verdict.json")["kept"]
 
 
 # --- what is refused ---
