@@ -17,7 +17,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from lexigraft.compare import compare
 from lexigraft.corpus.texts import eight_grams
 from lexigraft.earlier import load_earlier, read_earlier, run_around
-from lexigraft.errors import Interrupted, LexiconError, RunError
+from lexigraft.errors import Interrupted, LexiconError, RunError, SpellingError
 from lexigraft.export import export
 from lexigraft.lexicon import Contrast, Lexicon, Marker, Term, find_term, read_lexicon
 from lexigraft.plan import plan
@@ -174,6 +174,24 @@ def test_a_new_form_that_holds_an_earlier_one_is_proved_or_refused(
     assert len(set(whole) & set(spelling_of(run).new_ids)) == 1
     assert not set(whole) & set(spelling_of(one).new_ids)
     assert set(tokenizer("we saw zorblax again").input_ids) & set(spelling_of(one).new_ids)
+
+
+@pytest.mark.parametrize("name", ["byte-tied", "sentencepiece-tied", "unigram-untied"])
+@pytest.mark.parametrize("route", ["token", "subword"])
+def test_a_new_token_that_would_cut_an_earlier_term_is_refused(
+    tiny_folders: dict[str, Path], tmp_path: Path, name: str, route: Any
+) -> None:
+    quick = RECIPE.model_copy(update={"texts": TextsRecipe(written=0, replay=4, kept=2)})
+    halo = Term(term="dark velkin halo", definition=("a ring",), route=route)
+    one = teach(
+        tiny_folders[name], Lexicon(name="l", terms=(halo,)), tmp_path / "one", recipe=quick
+    ).root
+    shorter = Term(term="dark velkin", definition=("an old basket",), route="token")
+    given = Lexicon(name="m", terms=(shorter,))
+    with pytest.raises(SpellingError, match=r"“dark velkin halo”, taught by .*one(?s:.*)--route"):
+        teach(one, given, tmp_path / "two", recipe=quick)
+    run = teach(one, given, tmp_path / "two", recipe=quick, route="subword", force=True).root
+    assert read(run, "verdict.json")["kept"]["terms"][0]["term"] == "dark velkin halo"
 
 
 @pytest.mark.parametrize("name", HOSTS)

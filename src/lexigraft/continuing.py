@@ -10,11 +10,14 @@ from collections.abc import Sequence
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from transformers import PreTrainedTokenizerBase
 
 from lexigraft.checks.neutral import neutral_texts
 from lexigraft.corpus import Known, kept_to_write
 from lexigraft.earlier import Earlier
+from lexigraft.errors import SpellingError
 from lexigraft.lexicon import Lexicon
+from lexigraft.likelihood import encode
 from lexigraft.recipe import TextsRecipe
 from lexigraft.rows import NewRows
 
@@ -23,7 +26,7 @@ __all__ = [
     "kept_count",
     "kept_texts_to_write",
     "known_before",
-    "sentences_before",
+    "require_same_forms",
     "with_old_rows",
 ]
 
@@ -42,16 +45,35 @@ def known_before(earlier: Earlier | None) -> list[Known]:
     return [] if earlier is None else [(part.kept, part.surfaces) for part in earlier.parts]
 
 
-def sentences_before(earlier: Earlier | None) -> list[str]:
-    """Sentences with every form of the earlier terms: their tokens may not change either."""
-    parts = () if earlier is None else earlier.parts
-    return [
-        text
-        for part in parts
-        for spelled in part.spelling
-        for form in spelled.forms
-        for text in (form, f"We saw {form}, and ({form}) again.")
-    ]
+def require_same_forms(
+    earlier: Earlier | None,
+    old_tokenizer: PreTrainedTokenizerBase,
+    tokenizer: PreTrainedTokenizerBase,
+) -> None:
+    """Raises SpellingError where a form of an earlier term has other tokens than it had.
+
+    'dark matter' as a new token would cut an earlier 'dark matter halo', which is no change of
+    another word: the new word stands there. But the model knows the old form by its old tokens.
+    """
+    cut: dict[str, str] = {}
+    for part in () if earlier is None else earlier.parts:
+        for term in part.kept:
+            for form in part.spelling[term.term].forms:
+                text = f"We saw {form}, and “{form}” again."
+                old, new = (encode(one, text) for one in (old_tokenizer, tokenizer))
+                if old != new:
+                    cut[form] = part.run
+    if cut:
+        lines = [f"  “{form}”, taught by {run}" for form, run in list(cut.items())[:8]]
+        raise SpellingError(
+            "\n".join(
+                [
+                    "The new tokens would cut terms that the model was taught before:",
+                    *lines,
+                    "Use --route subword or marker for the new terms that stand in them.",
+                ]
+            )
+        )
 
 
 def kept_count(earlier: Earlier | None, wanted: TextsRecipe) -> int:

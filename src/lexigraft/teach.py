@@ -21,7 +21,7 @@ from typing import Literal, cast
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from lexigraft.continuing import evaluation_texts, known_before, sentences_before
+from lexigraft.continuing import evaluation_texts, known_before, require_same_forms
 from lexigraft.corpus import Text, build_texts, kept_texts
 from lexigraft.diagnose import Diagnosis, diagnose_terms
 from lexigraft.earlier import Earlier, read_earlier
@@ -293,11 +293,11 @@ class _Run:
             return
         with self._stage("spelling"), self.progress.stage(_TITLES["spelling"], None):
             moves_of(self.recipe, moving_routes(spelling, self.corrected))
+            require_same_forms(self.earlier, self.host.tokenizer, tokenizer)
             proof = prove(
                 spelling,
                 self.host.tokenizer,
                 tokenizer,
-                texts=sentences_before(self.earlier),
                 model_type=self.host.model.config.model_type,
             )
             advice = "Use --route subword or marker for these terms."

@@ -230,7 +230,10 @@ class Spellings(_Value):
 
 
 class OldRows(_Value):
-    """How far the rows of the model's own tokens moved; only full tuning moves them."""
+    """How far the rows of the model's own tokens moved.
+
+    Only full tuning moves them, and `--replace` those of a corrected term.
+    """
 
     rows: int = Field(description="rows that were compared")
     moved: int = Field(description="rows that are not bit-identical, as input or as output")

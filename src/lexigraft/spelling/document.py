@@ -40,6 +40,7 @@ __all__ = [
     "readable",
     "rebuilt",
     "unknown_id",
+    "unmarked",
     "without_model",
     "with_every_id_in_vocabulary",
     "with_steps",
@@ -197,6 +198,7 @@ def rebuilt(tokenizer: PreTrainedTokenizerBase, document: Document) -> PreTraine
 
 
 _UNMARKED = str.maketrans("", "", "".join(MARKS))
+_PLAIN = str.maketrans({**dict.fromkeys(MARKS[:-1], ""), MARKS[-1]: " "})
 
 
 @cache
@@ -238,15 +240,18 @@ def model_with_splits(document: Document) -> Tokenizer:
     return Tokenizer.from_str(json.dumps(with_steps(alone, splits)))
 
 
+def unmarked(text: str) -> str:
+    """`text` without the marks of a Unigram tokenizer, its spaces spaces again."""
+    return text.translate(_PLAIN)
+
+
 def marked_entries(document: Document) -> dict[str, int]:
     """Entries of a Unigram vocabulary that stand behind a mark, by their text without it."""
     if document["model"]["type"] != "Unigram":
         return {}
-    *marks, inner = MARKS
-    plain = str.maketrans({**dict.fromkeys(marks, ""), inner: SPACE_MARK})
     pieces = ((str(piece), number) for number, (piece, _) in enumerate(document["model"]["vocab"]))
     return {
-        piece.translate(plain): number
+        unmarked(piece).replace(" ", SPACE_MARK): number
         for piece, number in pieces
         if not piece.isascii() and not set(MARKS).isdisjoint(piece)
     }
