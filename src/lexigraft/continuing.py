@@ -1,10 +1,15 @@
-"""What a run that continues another one does besides: texts that hold, and bounds.
+"""What a run that continues another one does besides: old rows that move, texts that hold, bounds.
 
 All of it is a function of what the run begins with, and comes to nothing without an earlier run.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from lexigraft.checks.neutral import neutral_texts
@@ -14,6 +19,7 @@ from lexigraft.errors import SpellingError
 from lexigraft.lexicon import Lexicon
 from lexigraft.likelihood import encode
 from lexigraft.recipe import TextsRecipe
+from lexigraft.rows import NewRows
 
 __all__ = [
     "evaluation_texts",
@@ -21,6 +27,7 @@ __all__ = [
     "kept_texts_to_write",
     "known_before",
     "require_same_forms",
+    "with_old_rows",
 ]
 
 
@@ -78,3 +85,28 @@ def kept_count(earlier: Earlier | None, wanted: TextsRecipe) -> int:
 def kept_texts_to_write(earlier: Earlier | None, wanted: TextsRecipe) -> int:
     """How many of these the model is asked for."""
     return kept_to_write(known_before(earlier), wanted.kept, wanted.kept_in_all)
+
+
+def with_old_rows(
+    rows: NewRows | None,
+    ids: Sequence[int],
+    inputs: Float[Tensor, "rows dim"],
+    outputs: Float[Tensor, "rows dim"] | None,
+) -> NewRows | None:
+    """The new rows, if any, behind the rows `ids` as they are: of corrected terms, which move too.
+
+    `ids` are ascending and below every new one. None where nothing moves.
+    """
+    if not ids:
+        return rows
+    index = list(ids)
+
+    def joined(matrix: Tensor, new: Tensor | None) -> Tensor:
+        old = matrix[index].float()
+        return old if new is None else torch.cat([old, new])
+
+    return NewRows(
+        ids=(*ids, *(() if rows is None else rows.ids)),
+        input=joined(inputs, None if rows is None else rows.input),
+        output=None if outputs is None else joined(outputs, None if rows is None else rows.output),
+    )

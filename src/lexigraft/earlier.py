@@ -118,11 +118,7 @@ class Earlier(_Value):
         return lexicon.model_copy(update={"terms": terms})
 
     def moving_tokens(self, lexicon: Lexicon, spelling: Spelling) -> tuple[NewToken, ...]:
-        """Tokens of corrected terms on the token route, by id: there the old row is what moves.
-
-        They are taught as new tokens are, from their pieces on: begun where it stood, the row kept
-        its old meaning, and the teacher would read the old meaning in it.
-        """
+        """Tokens of corrected terms on the token route, by id: there the old row is what moves."""
         found = [
             token
             for correction in self.corrected

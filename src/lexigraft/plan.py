@@ -102,8 +102,7 @@ def plan(
         multiple=recipe.rows.multiple,
     )
     corrected = () if earlier is None else earlier.moving_tokens(terms, spelling)
-    moving_spelling = spelling.with_tokens(corrected)
-    moves = moves_of(recipe, moving_routes(moving_spelling))
+    moves = moves_of(recipe, moving_routes(spelling, corrected))
     surfaces = {t.term: t.surface for t in spelling}
     templates = [len(encode(tokenizer, t.text)) for t in template_texts(terms, surfaces)]
     kept = kept_count(earlier, recipe.texts)
@@ -116,7 +115,7 @@ def plan(
         + texts_to_write(spelling, recipe, earlier) * _WRITTEN_TOKENS * _WRITING / speed
         + (len(terms) + _ASKED_AGAIN * _kept(earlier)) * _JUDGED_TOKENS * _JUDGING / slow
     )
-    moving = _moving(host, moves, moving_spelling, recipe)
+    moving = _moving(host, moves, spelling, recipe, len(corrected))
     return Plan(
         diagnosis=found,
         texts=len(templates) + made,
@@ -160,9 +159,9 @@ def _speed(model: PreTrainedModel, recipe: Recipe | None) -> float:
     return ids.numel() / min(times)
 
 
-def _moving(host: Host, moves: Moves, spelling: Spelling, recipe: Recipe) -> int:
+def _moving(host: Host, moves: Moves, spelling: Spelling, recipe: Recipe, corrected: int) -> int:
     inputs = host.facts.hidden_size or 0
-    rows = len(spelling.new_ids) * inputs * (1 if host.facts.tied else 2)
+    rows = (len(spelling.new_ids) + corrected) * inputs * (1 if host.facts.tied else 2)
     if moves == "full":
         grown = (spelling.rows_after - spelling.rows_before) * inputs
         return (host.facts.parameters or 0) + grown * (1 if host.facts.tied else 2)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from lexigraft.continuing import with_old_rows
 from lexigraft.host import Host
 from lexigraft.lexicon import Lexicon
 from lexigraft.likelihood import output_rows
@@ -32,60 +32,39 @@ def rows_to_move(
     title: str,
     seed: int,
     progress: Progress,
-) -> NewRows:
-    """A first value for each row: those of `corrected` terms, then those of new tokens.
+) -> NewRows | None:
+    """Rows of `corrected` terms as they are, then a first value for each new token; None for none.
 
     Args:
         host: the untaught model, left as it is.
         tokenizer: the grown one.
-        corrected: tokens of an earlier run, ascending, that get another meaning. They begin anew,
-            and are never distilled: what they mean now their pieces did not.
+        corrected: tokens of an earlier run, ascending, that get another meaning.
         copied: gives a copy of the model to train with, where `recipe` wants distilled rows.
         title: of the stage that `progress` is told.
     """
     inputs, outputs = _matrices(host.model)
-    every = spelling.with_tokens(corrected)
-    with progress.stage(title, None):
-        rows = first_rows(
-            recipe.initial, every, lexicon, host.tokenizer, inputs, outputs, seed=seed
-        )
-    if recipe.initial != "distilled" or not spelling.new_ids:
-        return rows
-    old, new = _parted(rows, len(corrected))
-    new = distilled_from_lexicon(
-        copied(),
-        host.tokenizer,
-        tokenizer,
-        spelling,
-        lexicon,
-        new,
-        texts=recipe.distilled_texts,
-        epochs=recipe.distilled_epochs,
-        learning_rate=recipe.distilled_learning_rate,
-        text_share=recipe.distilled_text_share,
-        seed=seed,
-        progress=progress,
-    )
-    return _joined(old, new)
-
-
-def _parted(rows: NewRows, count: int) -> tuple[NewRows, NewRows]:
-    """The first `count` rows, and the others."""
-
-    def part(place: slice) -> NewRows:
-        output = None if rows.output is None else rows.output[place]
-        return NewRows(ids=rows.ids[place], input=rows.input[place], output=output)
-
-    return part(slice(count)), part(slice(count, None))
-
-
-def _joined(first: NewRows, second: NewRows) -> NewRows:
-    outputs = [rows.output for rows in (first, second) if rows.output is not None]
-    return NewRows(
-        ids=(*first.ids, *second.ids),
-        input=torch.cat([first.input, second.input]),
-        output=torch.cat(outputs) if outputs else None,
-    )
+    rows = None
+    if spelling.new_ids:
+        with progress.stage(title, None):
+            rows = first_rows(
+                recipe.initial, spelling, lexicon, host.tokenizer, inputs, outputs, seed=seed
+            )
+        if recipe.initial == "distilled":
+            rows = distilled_from_lexicon(
+                copied(),
+                host.tokenizer,
+                tokenizer,
+                spelling,
+                lexicon,
+                rows,
+                texts=recipe.distilled_texts,
+                epochs=recipe.distilled_epochs,
+                learning_rate=recipe.distilled_learning_rate,
+                text_share=recipe.distilled_text_share,
+                seed=seed,
+                progress=progress,
+            )
+    return with_old_rows(rows, [token.id for token in corrected], inputs, outputs)
 
 
 def _matrices(model: PreTrainedModel) -> tuple[Tensor, Tensor | None]:

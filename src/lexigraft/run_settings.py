@@ -11,7 +11,7 @@ from lexigraft.corpus import Text, candidate_count, replay_count
 from lexigraft.earlier import Earlier
 from lexigraft.likelihood import has_bfloat16_units
 from lexigraft.recipe import Recipe
-from lexigraft.spelling import Spelling
+from lexigraft.spelling import NewToken, Spelling
 from lexigraft.training import Moves, require_possible
 
 __all__ = ["moves_of", "moving_routes", "teacher_passes", "texts_to_write", "training_dtype"]
@@ -27,13 +27,14 @@ def moves_of(recipe: Recipe, routes: set[str]) -> Moves:
     return "rows+lora" if "token" in routes else "lora"
 
 
-def moving_routes(spelling: Spelling) -> set[str]:
+def moving_routes(spelling: Spelling, corrected: Sequence[NewToken] = ()) -> set[str]:
     """The routes of a run, as far as they decide what moves.
 
     A term on the token route whose forms are single tokens already gets no new row: it is taught
-    like one on the subword route.
+    like one on the subword route. Where they are the `corrected` tokens of an earlier run, their
+    rows move.
     """
-    grown = {token.term for token in spelling.new_tokens}
+    grown = {token.term for token in (*spelling.new_tokens, *corrected)}
     return {
         "subword" if term.route == "token" and term.term not in grown else term.route
         for term in spelling

@@ -263,7 +263,7 @@ class _Run:
     @cached_property
     def moves(self) -> Moves:
         """What moves in this run."""
-        return moves_of(self.recipe, moving_routes(self.moving))
+        return moves_of(self.recipe, moving_routes(self.spelling, self.corrected))
 
     @cached_property
     def corrected(self) -> tuple[NewToken, ...]:
@@ -273,9 +273,9 @@ class _Run:
         return self.earlier.moving_tokens(self.lexicon, self.spelling)
 
     @property
-    def moving(self) -> Spelling:
-        """The spelling with corrected tokens among the new ones: what is taught as such."""
-        return self.spelling.with_tokens(self.corrected)
+    def moving_ids(self) -> tuple[int, ...]:
+        """Ids of all rows that may move alone: old ones of corrected terms, then the new ones."""
+        return (*(token.id for token in self.corrected), *self.spelling.new_ids)
 
     def _spell(self) -> None:
         routes = self.diagnosis.routes
@@ -292,7 +292,7 @@ class _Run:
         if self.space.is_done("spelling"):
             return
         with self._stage("spelling"), self.progress.stage(_TITLES["spelling"], None):
-            moves_of(self.recipe, moving_routes(self.moving))
+            moves_of(self.recipe, moving_routes(spelling, self.corrected))
             require_same_forms(self.earlier, self.host.tokenizer, tokenizer)
             proof = prove(
                 spelling,
@@ -337,7 +337,7 @@ class _Run:
         return {term.term: found.of(term.term) for term in self.lexicon}
 
     def _first_rows(self) -> None:
-        if self.space.is_done("rows") or not self.moving.new_ids:
+        if self.space.is_done("rows") or not self.moving_ids:
             return
         with self._stage("rows"):
             rows = rows_to_move(
@@ -352,8 +352,9 @@ class _Run:
                 seed=self.seed,
                 progress=self.progress,
             )
-            with self.space.writing_file(self.space.rows) as partial:
-                save_rows(rows, partial)
+            if rows is not None:
+                with self.space.writing_file(self.space.rows) as partial:
+                    save_rows(rows, partial)
 
     def _fast_copy(self) -> PreTrainedModel:
         """A copy of the untaught model to write and train with, in its type and on its device."""
@@ -411,7 +412,7 @@ class _Run:
                     self.host.tokenizer,
                     self.tokenizer,
                     self.lexicon,
-                    self.moving,
+                    self.spelling,
                     texts,
                     top_k=settings.top_k,
                     text_weight=settings.text_weight,
@@ -425,7 +426,7 @@ class _Run:
             trainable = Trainable(
                 model,
                 self.moves,
-                load_rows(self.space.rows) if self.moving.new_ids else None,
+                load_rows(self.space.rows) if self.moving_ids else None,
                 self.spelling.rows_after,
                 rank=settings.rank,
                 alpha=settings.alpha,

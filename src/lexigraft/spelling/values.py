@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -77,10 +77,6 @@ class Spelling(_Value):
     def tokens_of(self, term: str) -> tuple[NewToken, ...]:
         """The new tokens of `term`, in the order of their ids; empty but for the token route."""
         return tuple(token for token in self.new_tokens if token.term == term)
-
-    def with_tokens(self, tokens: Sequence[NewToken]) -> Spelling:
-        """The same with `tokens` of an earlier spelling, all below its own, as if they were new."""
-        return self.model_copy(update={"new_tokens": (*tokens, *self.new_tokens)})
 
     @property
     def new_ids(self) -> tuple[int, ...]:
