@@ -21,11 +21,14 @@ from lexigraft.options import (
     Json,
     LexiconFile,
     Model,
+    RecipeFile,
+    Replace,
     Revision,
     Route,
     RunFolder,
     SkipBad,
     TextField,
+    Tune,
 )
 
 if TYPE_CHECKING:
@@ -141,17 +144,13 @@ def teach(
         Literal["auto", "subword", "token", "marker"] | None,
         typer.Option(help="For every term, over what lexicon and recipe say.", show_default=False),
     ] = None,
-    tune: Annotated[
-        Literal["auto", "rows", "lora", "rows+lora", "full"] | None,
-        typer.Option(help="What moves, over what the recipe says (auto).", show_default=False),
-    ] = None,
-    recipe: Annotated[
-        Path | None, typer.Option(help="YAML with settings to change.", metavar="FILE")
-    ] = None,
+    tune: Tune = None,
+    recipe: RecipeFile = None,
     corpus: Corpus = None,
     field: TextField = "text",
     skip_bad: SkipBad = False,
     allow_changes: AllowChanges = False,
+    replace: Replace = None,
     seed: Annotated[int, typer.Option(help="Of everything random.", metavar="N")] = 0,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done, and how long; write nothing.")
@@ -168,8 +167,10 @@ def teach(
     \b
       lexigraft teach words.yaml --model smollm2-135m --output runs/words
       lexigraft teach words.yaml --model smollm2-135m --output runs/words --resume
+      lexigraft teach more.yaml --model runs/words --output runs/more
 
-    Ctrl-C stops at any moment; --resume goes on where it stopped. RUN/model is the taught model.
+    With a run as MODEL its terms are kept and verified again; --replace TERM corrects one. Ctrl-C
+    stops at any moment; --resume goes on where it stopped. RUN/model is the taught model.
     """
     if resume and force:
         raise typer.BadParameter("--resume keeps the run and --force throws it away: give one.")
@@ -178,7 +179,8 @@ def teach(
 
     settings = _recipe(recipe, tune=tune, route=route)
     if dry_run:
-        _show_plan(model, lexicon, recipe=settings, corpus=corpus or (), revision=revision)
+        more = {"corpus": corpus or (), "revision": revision, "replace": replace or ()}
+        _show_plan(model, lexicon, recipe=settings, output=output, **more)
         return
     space = lexigraft.teach(
         model,
@@ -189,6 +191,7 @@ def teach(
         field=field,
         skip_bad=skip_bad,
         allow_changes=allow_changes,
+        replace=replace or (),
         revision=revision,
         seed=seed,
         resume=resume,

@@ -15,9 +15,12 @@ __all__ = [
     "Model",
     "Revision",
     "Route",
+    "RecipeFile",
+    "Replace",
     "RunFolder",
     "SkipBad",
     "TextField",
+    "Tune",
 ]
 
 LexiconFile = Annotated[
@@ -25,7 +28,8 @@ LexiconFile = Annotated[
 ]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder that `teach` wrote.")]
 Model = Annotated[
-    str, typer.Option(help="A folder, a hub id, a GGUF file, or smollm2-135m.", metavar="MODEL")
+    str,
+    typer.Option(help="A folder, a run, a hub id, a GGUF file, or smollm2-135m.", metavar="MODEL"),
 ]
 Revision = Annotated[
     str | None, typer.Option(help="Branch, tag or commit of a hub id.", metavar="REVISION")
@@ -34,11 +38,25 @@ Route = Annotated[
     Literal["auto", "subword", "token", "marker"],
     typer.Option(help="For every term, over what the lexicon says; auto: per term."),
 ]
+Tune = Annotated[
+    Literal["auto", "rows", "lora", "rows+lora", "full"] | None,
+    typer.Option(help="What moves, over what the recipe says (auto).", show_default=False),
+]
 TextField = Annotated[
     str, typer.Option(metavar="NAME", help="JSONL field or Parquet column with the corpus' text.")
 ]
 SkipBad = Annotated[
     bool, typer.Option("--skip-bad", help="Leave the corpus' bad lines out; replace bad bytes.")
+]
+RecipeFile = Annotated[
+    Path | None, typer.Option(help="YAML with settings to change.", metavar="FILE")
+]
+Replace = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="TERM",
+        help="With a run as MODEL: LEXICON corrects this term of it; may be given several times.",
+    ),
 ]
 AllowChanges = Annotated[
     bool, typer.Option("--allow-changes", help="Accept that other words change their tokens.")

@@ -62,6 +62,15 @@ class TextsRecipe(_Settings):
     replay: int = Field(
         96, ge=0, le=100_000, description="texts that the untaught model writes freely, to keep it"
     )
+    kept: int = Field(
+        8,
+        ge=0,
+        le=1000,
+        description="texts about each term of the run that is continued, if one is",
+    )
+    kept_in_all: int = Field(
+        400, ge=0, le=100_000, description="the most of these; many terms have fewer each"
+    )
 
 
 class RowsRecipe(_Settings):

@@ -263,7 +263,7 @@ def test_the_teacher_has_examples_before_self_written_texts_alone(
     sentence = "She carries the velkin up the hill."
     for kind in ("written", "swapped", "example", "definition", "contrast"):
         text = Text(text=sentence, term="velkin", kind=kind)
-        [without], [one], [many] = (case.lessons((text,), examples=n) for n in (0, 1, 9))
+        [without], [one], [many] = (case.lessons((text,), teacher_examples=n) for n in (0, 1, 9))
         same = torch.equal(without.target_probabilities, one.target_probabilities)
         assert same == (kind not in ("written", "swapped"))
         assert torch.equal(one.target_probabilities, many.target_probabilities)

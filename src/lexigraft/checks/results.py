@@ -18,6 +18,9 @@ __all__ = [
     "CheckSummary",
     "Condition",
     "Drift",
+    "Kept",
+    "KeptScore",
+    "KeptTerm",
     "Leakage",
     "OldRows",
     "Override",
@@ -227,12 +230,51 @@ class Spellings(_Value):
 
 
 class OldRows(_Value):
-    """How far the rows of the model's own tokens moved; only full tuning moves them."""
+    """How far the rows of the model's own tokens moved.
+
+    Only full tuning moves them, and `--replace` those of a corrected term.
+    """
 
     rows: int = Field(description="rows that were compared")
     moved: int = Field(description="rows that are not bit-identical, as input or as output")
     mean: float = Field(description="length of the change over the row's length, mean over rows")
     most: float = Field(description="the same, of the row that moved most")
+
+
+class KeptScore(_Value):
+    """One check on a term that an earlier run taught, as shares of its questions."""
+
+    then: float | None = Field(None, description="in the verdict of the run that taught it")
+    before: float = Field(description="the model that this run began with")
+    now: float = Field(description="the model that this run taught")
+    passed_then: bool | None = Field(None, description="whether it passed in that run's verdict")
+    passed_before: bool = Field(description="the same of the model that this run began with")
+    passed_now: bool = Field(description="the same of the model that this run taught")
+
+
+class KeptTerm(_Value):
+    """A term that an earlier run taught, asked again."""
+
+    term: str = Field(description="the dictionary form")
+    surface: str = Field(description="how it is written to the model")
+    run: str = Field(description="the run that taught it")
+    had_passed: bool = Field(description="passed some check before this run: had something to lose")
+    kept: bool = Field(description="still passes every check that it passed before this run")
+    scores: dict[str, KeptScore] = Field(description="by check: `definition` and `cloze`")
+
+
+class Kept(_Value):
+    """What is left of the terms of earlier runs, where this run continues one."""
+
+    run: str = Field(description="the run that this one continues")
+    kept: int = Field(description="terms that still pass every check that they passed before")
+    of: int = Field(description="terms that passed some check before")
+    terms: tuple[KeptTerm, ...] = Field(description="all earlier terms, the latest run's first")
+
+    @property
+    def lost(self) -> tuple[str, ...]:
+        """Terms that had something to lose and lost some of it."""
+        return tuple(term.term for term in self.terms if term.had_passed and not term.kept)
 
 
 class Verdict(_Value):
@@ -259,6 +301,7 @@ class Verdict(_Value):
     selectivity: CheckSummary | None = Field(None, description="check 11, marker route")
     spellings: Spellings | None = Field(None, description="check 12, token route")
     old_rows: OldRows | None = Field(None, description="what became of the model's own tokens")
+    kept: Kept | None = Field(None, description="what is left of the terms of earlier runs")
     notes: tuple[str, ...] = Field((), description="what a reader must know beside the numbers")
 
     def knows(self, check: str | None = None) -> int:

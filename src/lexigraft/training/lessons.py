@@ -5,7 +5,8 @@ its prompt; before that it has not, because a student who has not met the term y
 think of it: asked to match the prompted teacher there, it learns to say the term out of nothing.
 So it is at the term's own first token, unless what stands before speaks for the term: is so much
 likelier under its definition than under an empty one. In "The kerfel hung there" nothing does.
-Replay texts have the plain teacher throughout, and hold the student to what the model was. So have
+Replay texts have the plain teacher throughout, and hold the student to what the model was; texts
+about the terms of an earlier run are such, and the teacher knows those terms already. So have
 foils, but only behind the untaught word: before it the sentence is one in which a term belongs.
 
 The teacher reads existing pieces. Where a new token stands for some, its probability is what the
@@ -32,13 +33,14 @@ from lexigraft.likelihood import (
     output_rows,
     token_log_probabilities,
 )
+from lexigraft.recipe import TrainingRecipe
 from lexigraft.signals import Signal, signals_of
 from lexigraft.spelling import Spelling
 
 __all__ = ["Lesson", "make_lessons"]
 
 _EMPTY: dict[Language, str] = {"en": "a word", "ru": "слово"}
-_MANY = ("passage", "written", "swapped", "foil", "replay")
+_MANY = ("passage", "written", "swapped", "foil", "replay", "kept")
 
 
 @dataclass(frozen=True)
@@ -79,13 +81,7 @@ def make_lessons(
     lexicon: Lexicon,
     spelling: Spelling,
     texts: Sequence[Text],
-    *,
-    top_k: int,
-    text_weight: float,
-    term_weight: float,
-    lexicon_weight: float,
-    examples: int,
-    evidence: float,
+    settings: TrainingRecipe,
     advance: Callable[[int], None] | None = None,
 ) -> list[Lesson]:
     """A lesson for every text, in their order.
@@ -95,23 +91,16 @@ def make_lessons(
         old_tokenizer: its own.
         tokenizer: the one that spells the new words; the same where no token is new.
         texts: as the model shall see them.
-        top_k: the teacher's likeliest tokens kept a position.
-        text_weight: share of the text's own next token in the target, from the term on.
-        term_weight: weight of the term's own tokens against others.
-        lexicon_weight: weight of definitions, relations and examples against self-written texts.
-        examples: how many of the lexicon's examples the teacher has before self-written texts.
-        evidence: nats by which what stands before a term must speak for it, that the student
-            learns to say it there.
+        settings: what is kept of the teacher, what it reads, and what weighs how much.
         advance: told how many texts are finished.
     """
     start = document_start(old_tokenizer)
-    drafts = [
-        _draft(t, old_tokenizer, tokenizer, lexicon, spelling, start, examples) for t in texts
-    ]
+    shown = settings.teacher_examples
+    drafts = [_draft(t, old_tokenizer, tokenizer, lexicon, spelling, start, shown) for t in texts]
     pieces_of = {token.id: token.pieces for token in spelling.new_tokens}
     # A spare row that will be a new token means nothing to the teacher yet.
     unknown = [i for i in spelling.new_ids if i < len(output_rows(model))]
-    k = min(top_k, len(output_rows(model)) - len(unknown))
+    k = min(settings.top_k, len(output_rows(model)) - len(unknown))
     plain = signals_of(model, [(start, d.pieces) for d in drafts], k, unknown, advance)
     asked = [d for d in drafts if d.prompt]
     with_prompt = [(start + d.prompt, d.pieces) for d in asked]
@@ -119,7 +108,7 @@ def make_lessons(
     prompted = [next(seen) if d.prompt else None for d in drafts]
     before = _evidence(model, old_tokenizer, lexicon, spelling, drafts, start)
     return [
-        _lesson(d, p, q, e >= evidence, pieces_of, text_weight, term_weight, lexicon_weight)
+        _lesson(d, p, q, e >= settings.evidence, pieces_of, settings)
         for d, p, q, e in zip(drafts, plain, prompted, before, strict=True)
     ]
 
@@ -222,12 +211,10 @@ def _lesson(
     prompted: Signal | None,
     reason: bool,
     pieces_of: Mapping[int, tuple[int, ...]],
-    text_weight: float,
-    term_weight: float,
-    lexicon_weight: float,
+    settings: TrainingRecipe,
 ) -> Lesson:
     offset = len(draft.ids) - len(draft.place)
-    usual = 1.0 if draft.text.kind in _MANY else lexicon_weight
+    usual = 1.0 if draft.text.kind in _MANY else settings.lexicon_weight
     ids, probabilities, heavy = [], [], []
     # From here on the student knows what it is about; everywhere, if the term is not found.
     first = draft.inside.index(True) if any(draft.inside) else 0
@@ -237,14 +224,14 @@ def _lesson(
         taught = prompted is not None and index >= told
         signal = prompted if taught and prompted is not None else plain
         token = draft.ids[offset + index]
-        share = text_weight if taught else 0.0
+        share = settings.text_weight if taught else 0.0
         some, weights = _target(signal, draft.place[index], token, pieces_of.get(token), share)
         ids.append(some)
         probabilities.append(weights)
         if draft.text.foil is not None:
             heavy.append(float(index > first))
         else:
-            heavy.append(usual * (term_weight if draft.inside[index] else 1.0))
+            heavy.append(usual * (settings.term_weight if draft.inside[index] else 1.0))
     return Lesson(
         ids=torch.tensor(draft.ids),
         target_ids=torch.stack(ids),
