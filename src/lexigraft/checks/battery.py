@@ -258,9 +258,11 @@ class Battery:
             return {}
         about = self.lexicon, self.surfaces
         with self._timed("answers") as part:
-            before = answers(self.floor, *about, advance=part)
-            after = before if self.taught is None else answers(self.taught, *about, advance=part)
-            ceiling = answers(self.floor, *about, with_definition=True, advance=part)
+            both = (False, True)
+            before, ceiling = answers(self.floor, *about, with_definition=both, advance=part)
+            after = before
+            if self.taught is not None:
+                [after] = answers(self.taught, *about, advance=part)
         return {
             term: tuple(
                 Answer(prompt=p, before=b, after=a, ceiling=c)
