@@ -15,6 +15,7 @@ __all__ = [
     "Aligned",
     "Alignment",
     "Answer",
+    "Chat",
     "CheckSummary",
     "Condition",
     "Drift",
@@ -73,6 +74,24 @@ class Score(_Value):
     items: tuple[Item, ...] = Field((), description="every question, under each condition")
 
 
+class Chat(_Value):
+    """A check asked once more through the model's chat template. It decides nothing."""
+
+    chance: float | None = Field(None, description="what blind choice reaches")
+    floor: float | None = Field(None, description="the untaught model")
+    taught: float | None = Field(None, description="the taught model")
+    ceiling: float | None = Field(
+        None, description="the untaught model with the definition in the user's turn"
+    )
+    measurable: bool = Field(True, description="ceiling over chance by 3 standard errors")
+    questions: int = Field(0, description="asked under each condition")
+    reason: Literal["raises", "drops"] | None = Field(
+        None,
+        description="why it could not be asked: the template raises an error, or drops the text",
+    )
+    detail: str = Field("", description="the template's own message")
+
+
 class CheckSummary(_Value):
     """One check over all terms."""
 
@@ -96,6 +115,9 @@ class CheckSummary(_Value):
     measurable: bool = Field(True, description="ceiling over chance by 3 standard errors")
     gap_closed: float | None = Field(None, description="(taught - floor) / (ceiling - floor)")
     questions: int = Field(0, description="asked under each condition")
+    chat: Chat | None = Field(
+        None, description="the same through the chat template, where there is one"
+    )
 
 
 class Answer(_Value):
