@@ -241,10 +241,12 @@ def test_plain_transformers_says_what_compare_shows(finished: Callable[[str], Pa
         check=True,
     )
     plain = json.loads(done.stdout)
+    changed = []
     for folder, run in folders.items():
         shown = compare(run, PROMPTS)
         assert [one.after for one in shown] == plain[folder]
-        assert any(one.after != one.before for one in shown)
+        changed += [one.after != one.before for one in shown]
+    assert any(changed)
 
 
 def test_the_same_seed_gives_the_same_run_and_another_another(

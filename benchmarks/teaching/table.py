@@ -23,7 +23,7 @@ Cells = list[dict[str, Any]]
 
 
 def show(folder: Path) -> None:
-    """Writes the table into both READMEs between their markers, and results.svg."""
+    """Writes the table into the READMEs between their markers, and results.svg."""
     files = sorted((folder / "cells").glob("*.json"))
     cells = [json.loads(path.read_text("utf-8")) for path in files]
     if not cells:
@@ -32,13 +32,18 @@ def show(folder: Path) -> None:
     for cell in cells:
         c = cell["cell"]
         groups.setdefault((c["lexicon"], c["terms"], c["way"], c["method"]), []).append(cell)
-    body = "\n".join(_table(groups))
+    whole = _table(groups)
+    english = {key: cells for key, cells in groups.items() if key[0] == "english"}
+    short = [line for line in _table(english) if line.startswith("|")]
     project = folder.parent.parent
-    for readme in (folder / "README.md", project / "README.md", project / "README.ru.md"):
-        before, mark, rest = readme.read_text("utf-8").partition(BEGIN)
-        if mark:
-            after = rest.partition(END)[2]
-            readme.write_text(f"{before}{BEGIN}{body}\n{END}{after}", encoding="utf-8")
+    for readme, lines in (
+        (folder / "README.md", whole),
+        (project / "README.md", short),
+        (project / "README.ru.md", short),
+    ):
+        before, _, rest = readme.read_text("utf-8").partition(BEGIN)
+        body, after = "\n".join(lines), rest.partition(END)[2]
+        readme.write_text(f"{before}{BEGIN}{body}\n{END}{after}", encoding="utf-8")
     (folder / "results.svg").write_text(_svg(groups), encoding="utf-8")
 
 
@@ -74,13 +79,12 @@ def _gap_cell(cells: Cells, check: str) -> str:
     with_it = [c["checks"][check] for c in cells if check in c["checks"]]
     if not with_it:
         return "–"
-    if not all(c["measurable"] for c in with_it):
-        return "not measurable"
     value = gap(row for c in with_it for row in c["terms"].values())
     if value is None:
-        return "not measurable"
+        return "no gap"
+    star = "" if all(c["measurable"] for c in with_it) else "\\*"
     around = interval(cells, check)
-    return f"{value:.2f}" + (f" ({around[0]:.2f}–{around[1]:.2f})" if around else "")
+    return f"{value:.2f}{star}" + (f" ({around[0]:.2f}–{around[1]:.2f})" if around else "")
 
 
 def _mean(cells: Cells, key: str, form: Callable[[float], str]) -> str:
@@ -112,11 +116,11 @@ def _table(groups: dict[tuple[Any, ...], Cells]) -> list[str]:
             ]
             lines.append("| " + " | ".join(row) + " |")
         lines.append("")
-        lines += _conditions(mine)
+        lines += _conditions(mine, lines)
     return lines
 
 
-def _conditions(groups: dict[tuple[Any, ...], Cells]) -> list[str]:
+def _conditions(groups: dict[tuple[Any, ...], Cells], lines_so_far: list[str]) -> list[str]:
     """Floor and ceiling as plain scores, and the permuted control."""
     first = next(
         (c for (_, method), cells in groups.items() for c in cells if method != "permuted"), None
@@ -129,6 +133,12 @@ def _conditions(groups: dict[tuple[Any, ...], Cells]) -> list[str]:
             if n in COLUMNS and c["floor"] is not None and c["ceiling"] is not None
         ]
         lines += ["Floor and definition in the prompt: " + "; ".join(parts) + ".", ""]
+        if any("\\*" in line for line in lines_so_far):
+            lines += [
+                "\\* The ceiling is within 3 standard errors of chance: so few terms measure "
+                "little here, and the verdict would not count the check.",
+                "",
+            ]
     for (_, method), cells in groups.items():
         if method != "permuted":
             continue

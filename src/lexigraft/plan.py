@@ -107,7 +107,9 @@ def plan(
     templates = [len(encode(tokenizer, t.text)) for t in template_texts(terms, surfaces)]
     kept = kept_count(earlier, recipe.texts)
     made = _made(terms, len(templates), recipe) + kept
-    tokens = sum(templates) + made * _WRITTEN_TOKENS
+    # a foil is as long as the template in which it stands
+    foils = recipe.texts.foils
+    tokens = round(sum(templates) * (1 + foils) + (made - len(templates) * foils) * _WRITTEN_TOKENS)
     with progress.stage("Timing the model", None):
         speed, slow = _speed(host.model, recipe), _speed(host.model, None)
     seconds = (

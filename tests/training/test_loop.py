@@ -164,7 +164,7 @@ def test_the_loss_falls_and_the_term_is_learned(start: Callable[..., Any], name:
     # A random model of a few thousand weights cannot say everything that its teachers say.
     assert sum(losses[-epoch:]) < 0.7 * sum(losses[:epoch])
     # 'Zorblax: a machine that makes rain.'
-    assert divergence(trainable, lessons[1]) < 0.8 * before
+    assert divergence(trainable, lessons[1]) < 0.9 * before
     checked = [line["validation"] for line in keeper.lines if "validation" in line]
     assert min(checked[1:]) < checked[0]
 
