@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from lexigraft.exits import DEBUG, Commands
+from lexigraft.exits import DEBUG, EXIT_CODES, Commands
 from lexigraft.options import (
     AllowChanges,
     Corpus,
@@ -26,6 +26,8 @@ from lexigraft.options import (
     RunFolder,
     SkipBad,
     TextField,
+    Writer,
+    WriterModel,
 )
 
 if TYPE_CHECKING:
@@ -49,22 +51,10 @@ _HELP = """Teach a language model words that it does not know, and prove that it
 MODEL is a folder, a hub id, a GGUF file, a run, or smollm2-135m, a small model that is fetched
 once. RUN is the folder that `teach` wrote."""
 
-_EXIT_CODES = """\b
-Exit codes:
-  0    done
-  1    `verify --require` asked for more than the model reached
-  2    a wrong option, lexicon, recipe or marker
-  3    a model that is missing, damaged or of an unsupported kind
-  4    a run folder that is taken, foreign or incomplete; a full disk
-  5    an export that did not reload equal to the run
-  70   a fault of lexigraft itself; LEXIGRAFT_DEBUG=1 shows the traceback
-  130  stopped by Ctrl-C; what was finished is kept"""
-
-
 app = typer.Typer(
     cls=Commands,
     help=_HELP,
-    epilog=_EXIT_CODES,
+    epilog=EXIT_CODES,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -148,6 +138,8 @@ def teach(
     recipe: Annotated[
         Path | None, typer.Option(help="YAML with settings to change.", metavar="FILE")
     ] = None,
+    writer: Writer = None,
+    writer_model: WriterModel = None,
     corpus: Corpus = None,
     field: TextField = "text",
     skip_bad: SkipBad = False,
@@ -178,13 +170,16 @@ def teach(
 
     settings = _recipe(recipe, tune=tune, route=route)
     if dry_run:
-        _show_plan(model, lexicon, recipe=settings, corpus=corpus or (), revision=revision)
+        asked = {"writer": writer, "writer_model": writer_model}
+        _show_plan(model, lexicon, recipe=settings, corpus=corpus or (), revision=revision, **asked)
         return
     space = lexigraft.teach(
         model,
         lexicon,
         output,
         recipe=settings,
+        writer=writer,
+        writer_model=writer_model,
         corpus=corpus or (),
         field=field,
         skip_bad=skip_bad,

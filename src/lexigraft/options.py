@@ -18,6 +18,8 @@ __all__ = [
     "RunFolder",
     "SkipBad",
     "TextField",
+    "Writer",
+    "WriterModel",
 ]
 
 LexiconFile = Annotated[
@@ -50,5 +52,16 @@ Corpus = Annotated[
         help="Your own texts, to learn from and to prove the tokens on: a file, a folder or a "
         "glob, .txt, .jsonl or .parquet; may be given several times.",
     ),
+]
+Writer = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="An OpenAI-compatible server writes the texts about the terms; definitions, contrasts "
+        "and examples are sent there. Its key: LEXIGRAFT_WRITER_KEY, else OPENAI_API_KEY.",
+    ),
+]
+WriterModel = Annotated[
+    str | None, typer.Option(metavar="NAME", help="The model of the writer's server.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON to stdout and nothing else.")]

@@ -17,9 +17,10 @@ from lexigraft.host import Host, load_host
 from lexigraft.lexicon import Lexicon, Route, check_against_tokenizer, read_lexicon
 from lexigraft.likelihood import encode, hidden_states
 from lexigraft.progress import Progress, Silent
-from lexigraft.recipe import Recipe
+from lexigraft.recipe import Recipe, with_texts
 from lexigraft.retokenize import find_files
 from lexigraft.run_settings import moves_of, moving_routes, texts_to_write, training_dtype
+from lexigraft.run_texts import writer_work
 from lexigraft.spelling import Spelling, spell
 from lexigraft.training import Moves
 
@@ -33,6 +34,7 @@ _WRITING = 9.0
 _JUDGING = 5.0
 _JUDGED_TOKENS = 6000  # a term, all conditions together
 _WRITTEN_TOKENS = 20
+_ANSWER = 2.5  # seconds a request to a writer, a few at once; a guess, for servers differ
 _ADAM = 4  # masters, two moments and a gradient
 _OTHER_BYTES = 64_000_000  # three tokenizers, texts, logs and the report
 
@@ -50,6 +52,8 @@ class Plan(BaseModel):
     trainable: int = Field(description="numbers that move")
     corpus_files: int = Field(0, description="of the user's own texts")
     corpus_bytes: int = 0
+    writer: str | None = Field(None, description="host that the definitions would be sent to")
+    requests: int = Field(0, description="to the writer, at most: kept answers are not asked again")
 
 
 def plan(
@@ -58,12 +62,14 @@ def plan(
     *,
     recipe: Recipe | None = None,
     route: Route | None = None,
+    writer: str | None = None,
+    writer_model: str | None = None,
     corpus: str | Path | Sequence[str | Path] = (),
     revision: str | None = None,
     progress: Progress | None = None,
 ) -> Plan:
     """Diagnoses, counts and times a little; writes nothing. Arguments and errors as of `teach`."""
-    recipe = recipe or Recipe()
+    recipe = with_texts(recipe or Recipe(), writer=writer, writer_model=writer_model)
     if route is not None:
         recipe = recipe.model_copy(update={"route": route})
     progress = progress or Silent()
@@ -103,6 +109,8 @@ def plan(
         + texts_to_write(spelling, recipe) * _WRITTEN_TOKENS * _WRITING / speed
         + len(terms) * _JUDGED_TOKENS * _JUDGING / slow
     )
+    host_asked, requests = writer_work(terms, recipe.texts)
+    seconds += requests * _ANSWER
     moving = _moving(host, moves, spelling, recipe)
     return Plan(
         diagnosis=found,
@@ -113,6 +121,8 @@ def plan(
         trainable=moving,
         corpus_files=len(sources.files) if sources else 0,
         corpus_bytes=sources.size if sources else 0,
+        writer=host_asked,
+        requests=requests,
     )
 
 

@@ -49,5 +49,6 @@ def texts_to_write(spelling: Spelling, recipe: Recipe) -> int:
     """How many texts the model is asked for; about half of them are kept."""
     wanted = recipe.texts
     marked = sum(term.route == "marker" for term in spelling)
-    about = candidate_count(len(spelling), wanted.written, wanted.held_out)
+    own = 0 if wanted.writer else wanted.written
+    about = candidate_count(len(spelling), own, wanted.held_out)
     return about + replay_count(wanted.replay, marked)

@@ -21,7 +21,6 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from lexigraft.checks.neutral import neutral_texts
 from lexigraft.corpus import Text, build_texts
 from lexigraft.diagnose import Diagnosis, diagnose_terms
 from lexigraft.errors import Interrupted, SpellingError
@@ -39,11 +38,12 @@ from lexigraft.lexicon import Lexicon, Route, check_against_tokenizer, dump_lexi
 from lexigraft.likelihood import output_rows
 from lexigraft.model_source import resolve_model
 from lexigraft.progress import Progress, Silent
-from lexigraft.recipe import Recipe, dump_recipe
+from lexigraft.recipe import Recipe, dump_recipe, with_texts
 from lexigraft.report import write_model_card, write_report
 from lexigraft.retokenize import Corpus, Mined, Options, find_files, mine
 from lexigraft.rows import distilled_from_lexicon, first_rows, load_rows, save_rows
 from lexigraft.run_settings import moves_of, moving_routes, texts_to_write, training_dtype
+from lexigraft.run_texts import ask_writer, evaluation_texts
 from lexigraft.spelling import Spelling, prove, require_exact, spell
 from lexigraft.training import (
     FolderKeeper,
@@ -91,6 +91,8 @@ def teach(
     *,
     recipe: Recipe | None = None,
     route: Route | None = None,
+    writer: str | None = None,
+    writer_model: str | None = None,
     corpus: str | Path | Sequence[str | Path] = (),
     field: str = "text",
     skip_bad: bool = False,
@@ -109,6 +111,9 @@ def teach(
         output: a new folder; with `resume` one that holds this run, with `force` any run.
         recipe: every setting; None takes the defaults.
         route: for every term, over what lexicon and recipe say.
+        writer: address of an OpenAI-compatible server that writes the texts about the terms, over
+            what the recipe says; its key is in LEXIGRAFT_WRITER_KEY, else in OPENAI_API_KEY.
+        writer_model: name of its model.
         corpus: the user's own texts: files, folders and globs as `retokenize` reads them. Passages
             with the terms become training texts, and no other word of it may change its tokens.
         field: of a JSONL object of the corpus, or the column of a Parquet file, with the text.
@@ -121,11 +126,11 @@ def teach(
         the run's folder, finished: model, adapter, verdict and report.
 
     Raises:
-        LexiconError, ModelError, RecipeError, CorpusError, RunError, SpellingError, ExportError:
-            what was given cannot be used; nothing that was finished is lost.
+        LexiconError, ModelError, RecipeError, CorpusError, RunError, SpellingError, WriterError,
+            ExportError: what was given cannot be used; nothing that was finished is lost.
         Interrupted: Ctrl-C; the message says how to go on.
     """
-    recipe = recipe or Recipe()
+    recipe = with_texts(recipe or Recipe(), writer=writer, writer_model=writer_model)
     if route is not None:
         recipe = recipe.model_copy(update={"route": route})
     progress = progress or Silent()
@@ -354,22 +359,25 @@ class _Run:
             return
         wanted = self.recipe.texts
         total = texts_to_write(self.spelling, self.recipe)
-        with self._stage("texts"), self.progress.stage(_TITLES["texts"], total) as advance:
-            texts = build_texts(
-                self._fast_copy(),
-                self.host.tokenizer,
-                self.lexicon,
-                self.spelling,
-                evaluation_texts(self.lexicon),
-                written=wanted.written,
-                held_out=wanted.held_out,
-                swapped=wanted.swapped,
-                foils=wanted.foils,
-                replay=wanted.replay,
-                passages=self._passages(),
-                seed=self.seed,
-                advance=advance,
-            )
+        with self._stage("texts"):
+            answers = ask_writer(self.space, self.lexicon, wanted, self.progress)
+            with self.progress.stage(_TITLES["texts"], total) as advance:
+                texts = build_texts(
+                    self._fast_copy(),
+                    self.host.tokenizer,
+                    self.lexicon,
+                    self.spelling,
+                    evaluation_texts(self.lexicon),
+                    written=wanted.written,
+                    held_out=wanted.held_out,
+                    swapped=wanted.swapped,
+                    foils=wanted.foils,
+                    replay=wanted.replay,
+                    passages=self._passages(),
+                    answers=answers,
+                    seed=self.seed,
+                    advance=advance,
+                )
             self.space.write_lines(self.space.texts, texts)
 
     def _train(self) -> None:
@@ -483,10 +491,3 @@ def _matrices(model: PreTrainedModel) -> tuple[Tensor, Tensor | None]:
     outputs = output_rows(model)
     tied = outputs.data_ptr() == embedding.weight.data_ptr()
     return embedding.weight.detach(), None if tied else outputs.detach()
-
-
-def evaluation_texts(lexicon: Lexicon) -> list[str]:
-    """What no training text may share eight words with."""
-    languages = {lexicon.language, *(t.language for t in lexicon)}
-    neutral = [text for language in sorted(languages) for text in neutral_texts(language)]
-    return [*(sentence for term in lexicon for sentence in term.unseen), *neutral]

@@ -125,9 +125,13 @@ def show_plan(plan: Plan) -> None:
         held = f"{words.integer(plan.corpus_files)} ({byte_count(plan.corpus_bytes, language)})"
         work.add_row(say("plan.corpus", language), held)
     work.add_row(say("plan.texts", language), words.integer(plan.texts))
+    if plan.writer is not None:
+        work.add_row(say("plan.requests", language), words.integer(plan.requests))
     work.add_row(say("plan.steps", language), words.integer(plan.steps))
     work.add_row(say("plan.trainable", language), words.integer(plan.trainable))
     work.add_row(say("plan.time", language), time_needed)
     work.add_row(say("plan.disk", language), byte_count(plan.bytes_needed, language))
     out.print(work)
+    if plan.writer is not None:
+        out.print(shown(say("plan.sent", language, host=plan.writer), most=300))
     out.print(shown(say("plan.nothing", language), "dim"))

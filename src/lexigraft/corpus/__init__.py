@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+from lexigraft.corpus.asking import Request, request_count, sentences_in, writer_requests
 from lexigraft.corpus.build import build_texts
+from lexigraft.corpus.endpoint import Writer, ask_all, writer_at
 from lexigraft.corpus.templates import template_texts
 from lexigraft.corpus.texts import Text, TextKind, reject_seen
 from lexigraft.corpus.wording import written_as
 from lexigraft.corpus.writing import candidate_count, defining_line, meaning_of, replay_count
 
 __all__ = [
+    "Request",
     "Text",
     "TextKind",
+    "Writer",
+    "ask_all",
     "build_texts",
     "candidate_count",
     "defining_line",
     "meaning_of",
     "reject_seen",
     "replay_count",
+    "request_count",
+    "sentences_in",
     "template_texts",
+    "writer_at",
+    "writer_requests",
     "written_as",
 ]

@@ -31,13 +31,15 @@ def build_texts(
     swapped: bool = True,
     foils: float = 0.0,
     passages: Mapping[str, Sequence[str]] | None = None,
+    answers: Mapping[str, Sequence[str]] | None = None,
     advance: Callable[[int], None] | None = None,
 ) -> list[Text]:
     """Every text of the run, none twice, none sharing an 8-gram with an `evaluation` text.
 
     `written` and `held_out` count texts a term, `replay` counts texts of the whole run.
     `swapped` adds sentences of one term with another in them, `foils` a share of all texts with an
-    untaught word in them. `passages` are texts of the user's by term.
+    untaught word in them. `passages` are texts of the user's by term. `answers` are sentences of a
+    larger model by term, chosen from in the place of what `model` would write about the terms.
     `model` and `tokenizer` are the untaught ones. The texts hold no token ids: the token route's
     new tokens appear when the grown tokenizer reads them.
     """
@@ -52,6 +54,7 @@ def build_texts(
             keep=written,
             held_out=held_out,
             seed=seed,
+            answers=answers,
             advance=advance,
         )
     texts = without_repeats(reject_seen(texts, evaluation))
