@@ -17,15 +17,20 @@ import typer
 from lexigraft.exits import DEBUG, EXIT_CODES, Commands
 from lexigraft.options import (
     AllowChanges,
+    BuiltIn,
     Corpus,
+    GivenRoute,
     Json,
     LexiconFile,
     Model,
+    RecipeFile,
     Revision,
     Route,
     RunFolder,
     SkipBad,
+    Templates,
     TextField,
+    Tune,
     Writer,
     WriterModel,
 )
@@ -127,19 +132,12 @@ def teach(
     model: Model,
     output: Annotated[Path, typer.Option(help="A new folder for the run.", metavar="RUN")],
     revision: Revision = None,
-    route: Annotated[
-        Literal["auto", "subword", "token", "marker"] | None,
-        typer.Option(help="For every term, over what lexicon and recipe say.", show_default=False),
-    ] = None,
-    tune: Annotated[
-        Literal["auto", "rows", "lora", "rows+lora", "full"] | None,
-        typer.Option(help="What moves, over what the recipe says (auto).", show_default=False),
-    ] = None,
-    recipe: Annotated[
-        Path | None, typer.Option(help="YAML with settings to change.", metavar="FILE")
-    ] = None,
+    route: GivenRoute = None,
+    tune: Tune = None,
+    recipe: RecipeFile = None,
     writer: Writer = None,
     writer_model: WriterModel = None,
+    templates: Templates = None,
     corpus: Corpus = None,
     field: TextField = "text",
     skip_bad: SkipBad = False,
@@ -168,23 +166,25 @@ def teach(
     import lexigraft
     from lexigraft.console import Bars, show_run
 
-    settings = _recipe(recipe, tune=tune, route=route)
+    options: dict[str, Any] = {
+        "recipe": _recipe(recipe, tune=tune, route=route),
+        "writer": writer,
+        "writer_model": writer_model,
+        "templates": templates,
+        "corpus": corpus or (),
+        "revision": revision,
+    }
     if dry_run:
-        asked = {"writer": writer, "writer_model": writer_model}
-        _show_plan(model, lexicon, recipe=settings, corpus=corpus or (), revision=revision, **asked)
+        _show_plan(model, lexicon, **options)
         return
     space = lexigraft.teach(
         model,
         lexicon,
         output,
-        recipe=settings,
-        writer=writer,
-        writer_model=writer_model,
-        corpus=corpus or (),
+        **options,
         field=field,
         skip_bad=skip_bad,
         allow_changes=allow_changes,
-        revision=revision,
         seed=seed,
         resume=resume,
         force=force,
@@ -444,16 +444,23 @@ def new(
         Literal["en", "ru"], typer.Option(help="Of its comments and terms, and of the report.")
     ] = "en",
     force: Annotated[bool, typer.Option("--force", help="Replace a file that exists.")] = False,
+    templates: BuiltIn = False,
 ) -> None:
     """Write a commented lexicon to start from.
 
     \b
       lexigraft new words.yaml
       lexigraft new слова.yaml --language ru
+      lexigraft new templates.yaml --templates
     """
     import lexigraft
-    from lexigraft.console import show_new
+    from lexigraft.console import show_new, show_path
 
+    if templates:
+        from lexigraft.corpus import new_templates
+
+        show_path(new_templates(lexicon, force))
+        return
     show_new(lexigraft.new(lexicon, language, force), language)
 
 

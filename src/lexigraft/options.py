@@ -9,15 +9,20 @@ import typer
 
 __all__ = [
     "AllowChanges",
+    "BuiltIn",
     "Corpus",
+    "GivenRoute",
     "Json",
     "LexiconFile",
     "Model",
     "Revision",
     "Route",
+    "RecipeFile",
     "RunFolder",
     "SkipBad",
+    "Templates",
     "TextField",
+    "Tune",
     "Writer",
     "WriterModel",
 ]
@@ -36,6 +41,10 @@ Route = Annotated[
     Literal["auto", "subword", "token", "marker"],
     typer.Option(help="For every term, over what the lexicon says; auto: per term."),
 ]
+GivenRoute = Annotated[
+    Literal["auto", "subword", "token", "marker"] | None,
+    typer.Option(help="For every term, over what lexicon and recipe say.", show_default=False),
+]
 TextField = Annotated[
     str, typer.Option(metavar="NAME", help="JSONL field or Parquet column with the corpus' text.")
 ]
@@ -52,6 +61,24 @@ Corpus = Annotated[
         help="Your own texts, to learn from and to prove the tokens on: a file, a folder or a "
         "glob, .txt, .jsonl or .parquet; may be given several times.",
     ),
+]
+Tune = Annotated[
+    Literal["auto", "rows", "lora", "rows+lora", "full"] | None,
+    typer.Option(help="What moves, over what the recipe says (auto).", show_default=False),
+]
+RecipeFile = Annotated[
+    Path | None, typer.Option(help="YAML with settings to change.", metavar="FILE")
+]
+Templates = Annotated[
+    Path | None,
+    typer.Option(
+        help="YAML with templates of your own; `new --templates` writes the built-in ones.",
+        metavar="FILE",
+    ),
+]
+BuiltIn = Annotated[
+    bool,
+    typer.Option("--templates", help="Write the templates of training texts, not a lexicon."),
 ]
 Writer = Annotated[
     str | None,

@@ -11,7 +11,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from transformers import PreTrainedModel
 
-from lexigraft.corpus import template_texts
+from lexigraft.corpus import BUILT_IN, template_texts
 from lexigraft.diagnose import Diagnosis, diagnose_terms
 from lexigraft.host import Host, load_host
 from lexigraft.lexicon import Lexicon, Route, check_against_tokenizer, read_lexicon
@@ -20,7 +20,7 @@ from lexigraft.progress import Progress, Silent
 from lexigraft.recipe import Recipe, with_texts
 from lexigraft.retokenize import find_files
 from lexigraft.run_settings import moves_of, moving_routes, texts_to_write, training_dtype
-from lexigraft.run_texts import writer_work
+from lexigraft.run_texts import templates_of, writer_work
 from lexigraft.spelling import Spelling, spell
 from lexigraft.training import Moves
 
@@ -64,12 +64,15 @@ def plan(
     route: Route | None = None,
     writer: str | None = None,
     writer_model: str | None = None,
+    templates: str | Path | None = None,
     corpus: str | Path | Sequence[str | Path] = (),
     revision: str | None = None,
     progress: Progress | None = None,
 ) -> Plan:
     """Diagnoses, counts and times a little; writes nothing. Arguments and errors as of `teach`."""
-    recipe = with_texts(recipe or Recipe(), writer=writer, writer_model=writer_model)
+    given = {"writer": writer, "writer_model": writer_model, "templates": templates}
+    recipe = with_texts(recipe or Recipe(), **given)
+    file = templates_of(recipe.texts)
     if route is not None:
         recipe = recipe.model_copy(update={"route": route})
     progress = progress or Silent()
@@ -99,9 +102,10 @@ def plan(
     )
     moves = moves_of(recipe, moving_routes(spelling))
     surfaces = {t.term: t.surface for t in spelling}
-    templates = [len(encode(tokenizer, t.text)) for t in template_texts(terms, surfaces)]
-    made = _made(terms, len(templates), recipe)
-    tokens = sum(templates) + made * _WRITTEN_TOKENS
+    filled = template_texts(terms, surfaces, file.tables if file else BUILT_IN)
+    sizes = [len(encode(tokenizer, t.text)) for t in filled]
+    made = _made(terms, len(sizes), recipe)
+    tokens = sum(sizes) + made * _WRITTEN_TOKENS
     with progress.stage("Timing the model", None):
         speed, slow = _speed(host.model, recipe), _speed(host.model, None)
     seconds = (
@@ -114,7 +118,7 @@ def plan(
     moving = _moving(host, moves, spelling, recipe)
     return Plan(
         diagnosis=found,
-        texts=len(templates) + made,
+        texts=len(sizes) + made,
         steps=max(1, round(tokens * recipe.training.epochs / recipe.training.batch_tokens)),
         seconds=round(seconds, 1),
         bytes_needed=_disk(host, moving),

@@ -65,6 +65,11 @@ class TextsRecipe(_Settings):
     replay: int = Field(
         96, ge=0, le=100_000, description="texts that the untaught model writes freely, to keep it"
     )
+    templates: str | None = Field(
+        None,
+        description="YAML file with templates of your own in the place of built-in ones; relative "
+        "to the recipe's file",
+    )
     writer: str | None = Field(
         None,
         description="address of an OpenAI-compatible server (`http://localhost:8080/v1`) that "
@@ -215,14 +220,18 @@ def read_recipe(path: str | Path) -> Recipe:
             f"{path} must hold settings (`training:` …), not a {type(value).__name__}."
         )
     try:
-        return Recipe.model_validate(value or {})
+        recipe = Recipe.model_validate(value or {})
     except ValidationError as error:
         raise RecipeError("\n".join([f"{path}:", *_lines(error)])) from error
+    if recipe.texts.templates is None:
+        return recipe
+    # Beside the recipe, wherever it is read from; an absolute path stays as it is.
+    return with_texts(recipe, templates=str(path.parent / recipe.texts.templates))
 
 
-def with_texts(recipe: Recipe, **given: str | None) -> Recipe:
+def with_texts(recipe: Recipe, **given: str | Path | None) -> Recipe:
     """`recipe` with those of `texts`' settings that are given. Raises RecipeError."""
-    changes = {name: value for name, value in given.items() if value is not None}
+    changes = {name: str(value) for name, value in given.items() if value is not None}
     if not changes:
         return recipe
     try:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 
+from lexigraft.checks import prompts
 from lexigraft.checks.neutral import neutral_texts
 from lexigraft.corpus import (
     Request,
+    TemplateFile,
+    Text,
     Writer,
     ask_all,
+    read_templates,
     request_count,
     sentences_in,
     writer_at,
@@ -17,10 +22,18 @@ from lexigraft.corpus import (
 from lexigraft.errors import WriterError
 from lexigraft.lexicon import Lexicon
 from lexigraft.progress import Progress
-from lexigraft.recipe import TextsRecipe
+from lexigraft.recipe import Recipe, TextsRecipe, with_texts
 from lexigraft.workspace import Workspace
 
-__all__ = ["ask_writer", "evaluation_texts", "writer_of", "writer_work"]
+__all__ = [
+    "as_kept",
+    "ask_writer",
+    "evaluation_texts",
+    "identified",
+    "templates_of",
+    "writer_of",
+    "writer_work",
+]
 
 _SHOWN = 5  # terms named in one line
 
@@ -30,6 +43,42 @@ def evaluation_texts(lexicon: Lexicon) -> list[str]:
     languages = {lexicon.language, *(t.language for t in lexicon)}
     neutral = [text for language in sorted(languages) for text in neutral_texts(language)]
     return [*(sentence for term in lexicon for sentence in term.unseen), *neutral]
+
+
+def battery_prompts() -> list[str]:
+    """Every prompt of the examination, with its slots: no template may resemble one."""
+    tables = (
+        prompts.ANSWER_PROMPTS,
+        prompts.DEFINITION_PROMPTS,
+        prompts.NEUTRAL_FRAMES,
+        prompts.RELATED_PROMPTS,
+        prompts.TERM_PROMPTS,
+        prompts.USE_STARTS,
+    )
+    return [frame for table in tables for frames in table.values() for frame in frames]
+
+
+def templates_of(texts: TextsRecipe) -> TemplateFile | None:
+    """The recipe's templates; None where it names none. Raises RecipeError with every problem."""
+    return None if texts.templates is None else read_templates(texts.templates, battery_prompts())
+
+
+def identified(recipe: Recipe, templates: TemplateFile | None) -> Recipe:
+    """`recipe` as it makes a run that run: templates are what is in the file, wherever it lies."""
+    return recipe if templates is None else with_texts(recipe, templates=templates.digest)
+
+
+def as_kept(recipe: Recipe, templates: TemplateFile | None, space: Workspace) -> Recipe:
+    """`recipe` as the run's folder keeps it: the templates' copy lies beside it, and is written."""
+    if templates is None:
+        return recipe
+    space.write_text(space.templates, templates.text)
+    return with_texts(recipe, templates=space.templates.name)
+
+
+def teacher_passes(texts: Sequence[Text]) -> int:
+    """The teacher reads every text plain, and those about a term once more with its definition."""
+    return len(texts) + sum(text.term is not None for text in texts)
 
 
 def writer_of(texts: TextsRecipe) -> Writer | None:

@@ -21,7 +21,8 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from lexigraft.corpus import Text, build_texts
+from lexigraft import run_texts
+from lexigraft.corpus import BUILT_IN, TemplateFile, Text, build_texts
 from lexigraft.diagnose import Diagnosis, diagnose_terms
 from lexigraft.errors import Interrupted, SpellingError
 from lexigraft.export import (
@@ -43,7 +44,6 @@ from lexigraft.report import write_model_card, write_report
 from lexigraft.retokenize import Corpus, Mined, Options, find_files, mine
 from lexigraft.rows import distilled_from_lexicon, first_rows, load_rows, save_rows
 from lexigraft.run_settings import moves_of, moving_routes, texts_to_write, training_dtype
-from lexigraft.run_texts import ask_writer, evaluation_texts
 from lexigraft.spelling import Spelling, prove, require_exact, spell
 from lexigraft.training import (
     FolderKeeper,
@@ -93,6 +93,7 @@ def teach(
     route: Route | None = None,
     writer: str | None = None,
     writer_model: str | None = None,
+    templates: str | Path | None = None,
     corpus: str | Path | Sequence[str | Path] = (),
     field: str = "text",
     skip_bad: bool = False,
@@ -114,6 +115,7 @@ def teach(
         writer: address of an OpenAI-compatible server that writes the texts about the terms, over
             what the recipe says; its key is in LEXIGRAFT_WRITER_KEY, else in OPENAI_API_KEY.
         writer_model: name of its model.
+        templates: a YAML file with templates in the place of built-in ones.
         corpus: the user's own texts: files, folders and globs as `retokenize` reads them. Passages
             with the terms become training texts, and no other word of it may change its tokens.
         field: of a JSONL object of the corpus, or the column of a Parquet file, with the text.
@@ -130,7 +132,8 @@ def teach(
             ExportError: what was given cannot be used; nothing that was finished is lost.
         Interrupted: Ctrl-C; the message says how to go on.
     """
-    recipe = with_texts(recipe or Recipe(), writer=writer, writer_model=writer_model)
+    given = {"writer": writer, "writer_model": writer_model, "templates": templates}
+    recipe = with_texts(recipe or Recipe(), **given)
     if route is not None:
         recipe = recipe.model_copy(update={"route": route})
     progress = progress or Silent()
@@ -138,6 +141,7 @@ def teach(
     terms = lexicon if isinstance(lexicon, Lexicon) else read_lexicon(lexicon)
     sources = find_files(corpus, without=Path(output).expanduser()) if corpus else None
     reading = Options(field=field, skip_bad=skip_bad, passages=recipe.texts.passages)
+    tables = run_texts.templates_of(recipe.texts)
     resolve_model(model, progress.say)
     try:
         with Workspace.open(output, create=True, resume=resume, force=force) as space:
@@ -148,6 +152,7 @@ def teach(
                 lexicon=terms,
                 lexicon_path=path,
                 recipe=recipe,
+                templates=tables,
                 seed=seed,
                 progress=progress,
                 corpus=sources,
@@ -173,6 +178,7 @@ class _Run:
     lexicon: Lexicon
     lexicon_path: Path | None
     recipe: Recipe
+    templates: TemplateFile | None
     seed: int
     progress: Progress
     corpus: Corpus | None
@@ -201,6 +207,7 @@ class _Run:
     def _begin(self) -> None:
         tokenizer = self.host.tokenizer
         check_against_tokenizer(self.lexicon, tokenizer.all_special_tokens, self.lexicon_path)
+        recipe = run_texts.identified(self.recipe, self.templates)
         identity = Identity(
             model=self.model,
             revision=self.host.facts.revision or self.revision,
@@ -208,14 +215,15 @@ class _Run:
             lexicon=self.lexicon.name,
             lexicon_digest=self.lexicon.digest(),
             terms={t.term: _digest(t.model_dump_json()) for t in self.lexicon},
-            recipe=self.recipe.model_dump(mode="json"),
-            recipe_digest=self.recipe.digest(),
+            recipe=recipe.model_dump(mode="json"),
+            recipe_digest=recipe.digest(),
             seed=self.seed,
             corpus={f.name: (f.size, f.modified) for f in self.corpus.files} if self.corpus else {},
         )
         self.space.begin(identity, installed_versions())
         self.space.write_text(self.space.lexicon, dump_lexicon(self.lexicon))
-        self.space.write_text(self.space.recipe, dump_recipe(self.recipe))
+        kept = run_texts.as_kept(self.recipe, self.templates, self.space)
+        self.space.write_text(self.space.recipe, dump_recipe(kept))
 
     @contextmanager
     def _stage(self, stage: Stage) -> Iterator[None]:
@@ -360,14 +368,14 @@ class _Run:
         wanted = self.recipe.texts
         total = texts_to_write(self.spelling, self.recipe)
         with self._stage("texts"):
-            answers = ask_writer(self.space, self.lexicon, wanted, self.progress)
+            answers = run_texts.ask_writer(self.space, self.lexicon, wanted, self.progress)
             with self.progress.stage(_TITLES["texts"], total) as advance:
                 texts = build_texts(
                     self._fast_copy(),
                     self.host.tokenizer,
                     self.lexicon,
                     self.spelling,
-                    evaluation_texts(self.lexicon),
+                    run_texts.evaluation_texts(self.lexicon),
                     written=wanted.written,
                     held_out=wanted.held_out,
                     swapped=wanted.swapped,
@@ -375,6 +383,7 @@ class _Run:
                     replay=wanted.replay,
                     passages=self._passages(),
                     answers=answers,
+                    tables=self.templates.tables if self.templates else BUILT_IN,
                     seed=self.seed,
                     advance=advance,
                 )
@@ -387,7 +396,9 @@ class _Run:
         texts = [Text.model_validate(x) for x in self.space.read_lines(self.space.texts)]
         model = self._fast_copy()
         with self._stage("training"):
-            with self.progress.stage("Asking the teacher", _teacher_passes(texts)) as advance:
+            with self.progress.stage(
+                "Asking the teacher", run_texts.teacher_passes(texts)
+            ) as advance:
                 lessons = make_lessons(
                     model,
                     self.host.tokenizer,
@@ -474,11 +485,6 @@ class _Run:
         with self._stage("report"), self.progress.stage(_TITLES["report"], None):
             write_report(self.space.root)
             write_model_card(self.space.root)
-
-
-def _teacher_passes(texts: Sequence[Text]) -> int:
-    """The teacher reads every text plain, and those about a term once more with its definition."""
-    return len(texts) + sum(text.term is not None for text in texts)
 
 
 def _digest(text: str) -> str:

@@ -39,8 +39,8 @@ _LOCK = ".lock"
 # Everything that a run writes at the top of its folder; anything else there is somebody else's.
 _OURS = {
     RECORD, "recipe.yaml", "lexicon.yaml", "diagnosis.json", "spelling", "corpus.json",
-    "rows.safetensors", "answers.jsonl", "texts.jsonl", "training", "adapter", "model",
-    "verdict.json", "report.html", "README.md",
+    "rows.safetensors", "templates.yaml", "answers.jsonl", "texts.jsonl", "training", "adapter",
+    "model", "verdict.json", "report.html", "README.md",
 }  # fmt: skip
 
 
@@ -135,6 +135,11 @@ class Workspace:
     def rows(self) -> Path:
         """First values of new embedding rows."""
         return self.root / "rows.safetensors"
+
+    @property
+    def templates(self) -> Path:
+        """The user's own templates as they were read, YAML."""
+        return self.root / "templates.yaml"
 
     @property
     def answers(self) -> Path:

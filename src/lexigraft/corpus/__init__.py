@@ -5,13 +5,18 @@ from __future__ import annotations
 from lexigraft.corpus.asking import Request, request_count, sentences_in, writer_requests
 from lexigraft.corpus.build import build_texts
 from lexigraft.corpus.endpoint import Writer, ask_all, writer_at
+from lexigraft.corpus.tables import BUILT_IN, Tables
+from lexigraft.corpus.template_file import TemplateFile, new_templates, read_templates
 from lexigraft.corpus.templates import template_texts
 from lexigraft.corpus.texts import Text, TextKind, reject_seen
 from lexigraft.corpus.wording import written_as
 from lexigraft.corpus.writing import candidate_count, defining_line, meaning_of, replay_count
 
 __all__ = [
+    "BUILT_IN",
     "Request",
+    "Tables",
+    "TemplateFile",
     "Text",
     "TextKind",
     "Writer",
@@ -20,6 +25,8 @@ __all__ = [
     "candidate_count",
     "defining_line",
     "meaning_of",
+    "new_templates",
+    "read_templates",
     "reject_seen",
     "replay_count",
     "request_count",

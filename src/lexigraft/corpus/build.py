@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lexigraft.corpus.swapping import foil_texts, swapped_texts
+from lexigraft.corpus.tables import BUILT_IN, Tables
 from lexigraft.corpus.templates import template_texts
 from lexigraft.corpus.texts import Text, reject_seen, without_repeats
 from lexigraft.corpus.wording import has_foreign_markers, terms_in, written_as
@@ -32,6 +33,7 @@ def build_texts(
     foils: float = 0.0,
     passages: Mapping[str, Sequence[str]] | None = None,
     answers: Mapping[str, Sequence[str]] | None = None,
+    tables: Tables = BUILT_IN,
     advance: Callable[[int], None] | None = None,
 ) -> list[Text]:
     """Every text of the run, none twice, none sharing an 8-gram with an `evaluation` text.
@@ -44,7 +46,10 @@ def build_texts(
     new tokens appear when the grown tokenizer reads them.
     """
     surfaces = {t.term: t.surface for t in spelling}
-    texts = [*template_texts(lexicon, surfaces), *_passages(passages or {}, lexicon, surfaces)]
+    texts = [
+        *template_texts(lexicon, surfaces, tables),
+        *_passages(passages or {}, lexicon, surfaces),
+    ]
     if written:
         texts += written_texts(
             model,
