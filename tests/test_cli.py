@@ -350,6 +350,7 @@ def test_teach_passes_everything_on_and_shows_the_run(
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text("tune: rows\ntraining: {rank: 4}\n")
     options = ["--revision", "v1", "--route", "token", "--seed", 7, "--resume", "--recipe", recipe]
+    options += ["--replace", "zorblax", "--replace", "velkin"]
     result = call("teach", words, "--model", "m/x", "--output", "run", "--tune", "full", *options)
     assert result.exit_code == 0, result.output
     assert done.given == ("m/x", words, Path("run"))
@@ -358,6 +359,7 @@ def test_teach_passes_everything_on_and_shows_the_run(
     assert passed["recipe"].route == "token"
     rest = {name: passed[name] for name in ("revision", "seed", "resume", "force")}
     assert rest == {"revision": "v1", "seed": 7, "resume": True, "force": False}
+    assert passed["replace"] == ["zorblax", "velkin"]
     assert callable(passed["progress"].stage)
     assert shown == [tmp_path / "run"]
 
@@ -390,13 +392,15 @@ def test_a_dry_run_only_plans(
     done, planned = Recorder(), Recorder("the plan")
     stand_in("teach", teach=done)
     stand_in("plan", plan=planned)
-    options = ("--dry-run", "--route", "marker", "--tune", "lora")
+    options = ("--dry-run", "--route", "marker", "--tune", "lora", "--replace", "zorblax")
     result = call("teach", words, "--model", "m", "--output", "run", *options)
     assert result.exit_code == 0
     assert done.calls == 0
     assert planned.given == ("m", words)
     assert planned.named["recipe"].route == "marker"
     assert planned.named["recipe"].tune == "lora"
+    assert planned.named["replace"] == ["zorblax"]
+    assert planned.named["output"] == Path("run")
     assert shown == ["the plan"]
     assert not Path("run").exists()
 

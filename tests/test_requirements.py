@@ -6,7 +6,16 @@ from typing import Any
 
 import pytest
 
-from lexigraft.checks.results import CheckSummary, Drift, Leakage, Score, TermVerdict, Verdict
+from lexigraft.checks.results import (
+    CheckSummary,
+    Drift,
+    Kept,
+    KeptTerm,
+    Leakage,
+    Score,
+    TermVerdict,
+    Verdict,
+)
 from lexigraft.errors import RecipeError, RequirementNotMet
 from lexigraft.requirements import parse_requirements, require
 
@@ -106,3 +115,27 @@ def test_requirements_are_read_in_their_order() -> None:
     for empty in ("", " , "):
         with pytest.raises(RecipeError, match="Nothing is required"):
             parse_requirements(empty)
+
+
+def kept(*terms: bool | None) -> Kept:
+    """Earlier terms a, b, …: kept, lost, or None for one that had nothing to lose."""
+    made_terms = tuple(
+        KeptTerm(
+            term=name, surface=name, run="r", had_passed=one is not None, kept=bool(one), scores={}
+        )
+        for name, one in zip("abcdef", terms, strict=False)
+    )
+    had = [term for term in made_terms if term.had_passed]
+    return Kept(run="r", kept=sum(t.kept for t in had), of=len(had), terms=made_terms)
+
+
+def test_earlier_terms_can_be_required() -> None:
+    found = made(kept=kept(True, True, None, False))
+    require(found, "kept=0.66,knows=0.5")
+    require(found, "kept=2")
+    with pytest.raises(RequirementNotMet, match=r"kept: 2 of 3, at least 0\.95 wanted; lost: d"):
+        require(found, "kept=0.95")
+    with pytest.raises(RequirementNotMet, match="no earlier term passed before"):
+        require(made(kept=kept(None, None)), "kept=0.5")
+    with pytest.raises(RequirementNotMet, match="this run continues none"):
+        require(made(), "kept=0.5")

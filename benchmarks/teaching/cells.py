@@ -17,6 +17,7 @@ LEFT_OUT: dict[str, dict[str, Any]] = {
     "no replay": {"texts": {"replay": 0}},
     "no teacher (next-token loss)": {"training": {"text_weight": 1.0}},
     "no text beside the teacher": {"training": {"text_weight": 0.0}},
+    "no evidence asked before a term": {"training": {"evidence": -1000.0}},
     "no examples for the teacher": {"training": {"teacher_examples": 0}},
 }
 """Settings of the recipe, by the part that they leave out."""

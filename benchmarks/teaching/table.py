@@ -18,11 +18,12 @@ COLUMNS = {
     "use": "use",
 }
 DRAWS = 2000
+BEGIN, END = "<!-- teaching table -->\n", "<!-- /teaching table -->"
 Cells = list[dict[str, Any]]
 
 
 def show(folder: Path) -> None:
-    """Writes the table into README.md between its markers, and results.svg."""
+    """Writes the table into both READMEs between their markers, and results.svg."""
     files = sorted((folder / "cells").glob("*.json"))
     cells = [json.loads(path.read_text("utf-8")) for path in files]
     if not cells:
@@ -31,11 +32,13 @@ def show(folder: Path) -> None:
     for cell in cells:
         c = cell["cell"]
         groups.setdefault((c["lexicon"], c["terms"], c["way"], c["method"]), []).append(cell)
-    readme = folder / "README.md"
-    before, _, rest = readme.read_text("utf-8").partition("<!-- table -->\n")
-    after = rest.partition("<!-- end -->")[2]
     body = "\n".join(_table(groups))
-    readme.write_text(f"{before}<!-- table -->\n{body}\n<!-- end -->{after}", encoding="utf-8")
+    project = folder.parent.parent
+    for readme in (folder / "README.md", project / "README.md", project / "README.ru.md"):
+        before, mark, rest = readme.read_text("utf-8").partition(BEGIN)
+        if mark:
+            after = rest.partition(END)[2]
+            readme.write_text(f"{before}{BEGIN}{body}\n{END}{after}", encoding="utf-8")
     (folder / "results.svg").write_text(_svg(groups), encoding="utf-8")
 
 

@@ -19,11 +19,13 @@ from lexigraft.options import (
     AllowChanges,
     BuiltIn,
     Corpus,
+    DryRun,
     GivenRoute,
     Json,
     LexiconFile,
     Model,
     RecipeFile,
+    Replace,
     Revision,
     Route,
     RunFolder,
@@ -31,6 +33,7 @@ from lexigraft.options import (
     Templates,
     TextField,
     Tune,
+    Workers,
     Writer,
     WriterModel,
 )
@@ -142,10 +145,9 @@ def teach(
     field: TextField = "text",
     skip_bad: SkipBad = False,
     allow_changes: AllowChanges = False,
+    replace: Replace = None,
     seed: Annotated[int, typer.Option(help="Of everything random.", metavar="N")] = 0,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be done, and how long; write nothing.")
-    ] = False,
+    dry_run: DryRun = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in RUN where it stopped.")
     ] = False,
@@ -158,8 +160,10 @@ def teach(
     \b
       lexigraft teach words.yaml --model smollm2-135m --output runs/words
       lexigraft teach words.yaml --model smollm2-135m --output runs/words --resume
+      lexigraft teach more.yaml --model runs/words --output runs/more
 
-    Ctrl-C stops at any moment; --resume goes on where it stopped. RUN/model is the taught model.
+    With a run as MODEL its terms are kept and verified again; --replace TERM corrects one. Ctrl-C
+    stops at any moment; --resume goes on where it stopped. RUN/model is the taught model.
     """
     if resume and force:
         raise typer.BadParameter("--resume keeps the run and --force throws it away: give one.")
@@ -172,10 +176,11 @@ def teach(
         "writer_model": writer_model,
         "templates": templates,
         "corpus": corpus or (),
+        "replace": replace or (),
         "revision": revision,
     }
     if dry_run:
-        _show_plan(model, lexicon, **options)
+        _show_plan(model, lexicon, output=output, **options)
         return
     space = lexigraft.teach(
         model,
@@ -385,15 +390,10 @@ def retokenize(
     eos: Annotated[
         bool, typer.Option("--eos", help="End each document with the end-of-text token.")
     ] = False,
-    workers: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="N", help="Processes; by default one for each core."),
-    ] = None,
+    workers: Workers = None,
     skip_bad: SkipBad = False,
     allow_changes: AllowChanges = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be done, and how long; write nothing.")
-    ] = False,
+    dry_run: DryRun = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in DIR where it stopped.")
     ] = False,

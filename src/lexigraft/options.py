@@ -1,4 +1,4 @@
-"""Arguments and options that several commands share, each with its help."""
+"""Arguments and options, each with its help: those that commands share, and the long ones."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ __all__ = [
     "AllowChanges",
     "BuiltIn",
     "Corpus",
+    "DryRun",
     "GivenRoute",
     "Json",
     "LexiconFile",
@@ -18,11 +19,13 @@ __all__ = [
     "Revision",
     "Route",
     "RecipeFile",
+    "Replace",
     "RunFolder",
     "SkipBad",
     "Templates",
     "TextField",
     "Tune",
+    "Workers",
     "Writer",
     "WriterModel",
 ]
@@ -32,7 +35,8 @@ LexiconFile = Annotated[
 ]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder that `teach` wrote.")]
 Model = Annotated[
-    str, typer.Option(help="A folder, a hub id, a GGUF file, or smollm2-135m.", metavar="MODEL")
+    str,
+    typer.Option(help="A folder, a run, a hub id, a GGUF file, or smollm2-135m.", metavar="MODEL"),
 ]
 Revision = Annotated[
     str | None, typer.Option(help="Branch, tag or commit of a hub id.", metavar="REVISION")
@@ -45,11 +49,25 @@ GivenRoute = Annotated[
     Literal["auto", "subword", "token", "marker"] | None,
     typer.Option(help="For every term, over what lexicon and recipe say.", show_default=False),
 ]
+Tune = Annotated[
+    Literal["auto", "rows", "lora", "rows+lora", "full"] | None,
+    typer.Option(help="What moves, over what the recipe says (auto).", show_default=False),
+]
 TextField = Annotated[
     str, typer.Option(metavar="NAME", help="JSONL field or Parquet column with the corpus' text.")
 ]
 SkipBad = Annotated[
     bool, typer.Option("--skip-bad", help="Leave the corpus' bad lines out; replace bad bytes.")
+]
+RecipeFile = Annotated[
+    Path | None, typer.Option(help="YAML with settings to change.", metavar="FILE")
+]
+Replace = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="TERM",
+        help="With a run as MODEL: LEXICON corrects this term of it; may be given several times.",
+    ),
 ]
 AllowChanges = Annotated[
     bool, typer.Option("--allow-changes", help="Accept that other words change their tokens.")
@@ -61,13 +79,6 @@ Corpus = Annotated[
         help="Your own texts, to learn from and to prove the tokens on: a file, a folder or a "
         "glob, .txt, .jsonl or .parquet; may be given several times.",
     ),
-]
-Tune = Annotated[
-    Literal["auto", "rows", "lora", "rows+lora", "full"] | None,
-    typer.Option(help="What moves, over what the recipe says (auto).", show_default=False),
-]
-RecipeFile = Annotated[
-    Path | None, typer.Option(help="YAML with settings to change.", metavar="FILE")
 ]
 Templates = Annotated[
     Path | None,
@@ -90,5 +101,11 @@ Writer = Annotated[
 ]
 WriterModel = Annotated[
     str | None, typer.Option(metavar="NAME", help="The model of the writer's server.")
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Say what would be done, and how long; write nothing.")
+]
+Workers = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="Processes; by default one for each core.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON to stdout and nothing else.")]

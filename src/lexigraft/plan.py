@@ -11,16 +11,18 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from transformers import PreTrainedModel
 
+from lexigraft.continuing import kept_count
 from lexigraft.corpus import BUILT_IN, template_texts
 from lexigraft.diagnose import Diagnosis, diagnose_terms
+from lexigraft.earlier import Earlier, read_earlier
 from lexigraft.host import Host, load_host
 from lexigraft.lexicon import Lexicon, Route, check_against_tokenizer, read_lexicon
 from lexigraft.likelihood import encode, hidden_states
 from lexigraft.progress import Progress, Silent
 from lexigraft.recipe import Recipe, with_texts
 from lexigraft.retokenize import find_files
-from lexigraft.run_settings import moves_of, moving_routes, texts_to_write, training_dtype
-from lexigraft.run_texts import templates_of, writer_work
+from lexigraft.run_settings import moves_of, moving_routes, training_dtype
+from lexigraft.run_texts import templates_of, texts_to_write, writer_work
 from lexigraft.spelling import Spelling, spell
 from lexigraft.training import Moves
 
@@ -34,6 +36,7 @@ _WRITING = 9.0
 _JUDGING = 5.0
 _JUDGED_TOKENS = 6000  # a term, all conditions together
 _WRITTEN_TOKENS = 20
+_ASKED_AGAIN = 0.4  # two checks of the earlier terms against all of the new ones
 _ANSWER = 2.5  # seconds a request to a writer, a few at once; a guess, for servers differ
 _ADAM = 4  # masters, two moments and a gradient
 _OTHER_BYTES = 64_000_000  # three tokenizers, texts, logs and the report
@@ -52,6 +55,9 @@ class Plan(BaseModel):
     trainable: int = Field(description="numbers that move")
     corpus_files: int = Field(0, description="of the user's own texts")
     corpus_bytes: int = 0
+    continues: str | None = Field(None, description="the run that is continued, as it was given")
+    kept_terms: int = Field(0, description="its terms, and those before it, that are kept")
+    kept_texts: int = Field(0, description="texts that hold them, about; counted in `texts`")
     writer: str | None = Field(None, description="host that the definitions would be sent to")
     requests: int = Field(0, description="to the writer, at most: kept answers are not asked again")
 
@@ -66,22 +72,26 @@ def plan(
     writer_model: str | None = None,
     templates: str | Path | None = None,
     corpus: str | Path | Sequence[str | Path] = (),
+    replace: Sequence[str] = (),
+    output: str | Path | None = None,
     revision: str | None = None,
     progress: Progress | None = None,
 ) -> Plan:
     """Diagnoses, counts and times a little; writes nothing. Arguments and errors as of `teach`."""
     given = {"writer": writer, "writer_model": writer_model, "templates": templates}
     recipe = with_texts(recipe or Recipe(), **given)
-    file = templates_of(recipe.texts)
+    tables = templates_of(recipe.texts)
     if route is not None:
         recipe = recipe.model_copy(update={"route": route})
     progress = progress or Silent()
     terms = lexicon if isinstance(lexicon, Lexicon) else read_lexicon(lexicon)
     sources = find_files(corpus) if corpus else None
+    file = None if isinstance(lexicon, Lexicon) else Path(lexicon)
+    earlier = read_earlier(model, terms, output, replace=replace, lexicon_path=file)
+    terms = terms if earlier is None else earlier.on_earlier_routes(terms)
     with progress.stage("Loading the model", None):
         host = load_host(model, revision=revision, progress=progress.say)
-    path = None if isinstance(lexicon, Lexicon) else lexicon
-    check_against_tokenizer(terms, host.tokenizer.all_special_tokens, path)
+    check_against_tokenizer(terms, host.tokenizer.all_special_tokens, file)
     with progress.stage("Diagnosing", len(terms)) as advance:
         found = diagnose_terms(
             terms,
@@ -100,22 +110,24 @@ def plan(
         model_type=host.facts.model_type,
         multiple=recipe.rows.multiple,
     )
-    moves = moves_of(recipe, moving_routes(spelling))
+    corrected = () if earlier is None else earlier.moving_tokens(terms, spelling)
+    moves = moves_of(recipe, moving_routes(spelling, corrected))
     surfaces = {t.term: t.surface for t in spelling}
-    filled = template_texts(terms, surfaces, file.tables if file else BUILT_IN)
+    filled = template_texts(terms, surfaces, tables.tables if tables else BUILT_IN)
     sizes = [len(encode(tokenizer, t.text)) for t in filled]
-    made = _made(terms, len(sizes), recipe)
+    kept = kept_count(earlier, recipe.texts)
+    made = _made(terms, len(sizes), recipe) + kept
     tokens = sum(sizes) + made * _WRITTEN_TOKENS
     with progress.stage("Timing the model", None):
         speed, slow = _speed(host.model, recipe), _speed(host.model, None)
     seconds = (
         tokens * recipe.training.epochs * _STEP / speed
-        + texts_to_write(spelling, recipe) * _WRITTEN_TOKENS * _WRITING / speed
-        + len(terms) * _JUDGED_TOKENS * _JUDGING / slow
+        + texts_to_write(spelling, recipe, earlier) * _WRITTEN_TOKENS * _WRITING / speed
+        + (len(terms) + _ASKED_AGAIN * _kept(earlier)) * _JUDGED_TOKENS * _JUDGING / slow
     )
     host_asked, requests = writer_work(terms, recipe.texts)
     seconds += requests * _ANSWER
-    moving = _moving(host, moves, spelling, recipe)
+    moving = _moving(host, moves, spelling, recipe, len(corrected))
     return Plan(
         diagnosis=found,
         texts=len(sizes) + made,
@@ -125,9 +137,16 @@ def plan(
         trainable=moving,
         corpus_files=len(sources.files) if sources else 0,
         corpus_bytes=sources.size if sources else 0,
+        continues=None if earlier is None else earlier.run,
+        kept_terms=_kept(earlier),
+        kept_texts=kept,
         writer=host_asked,
         requests=requests,
     )
+
+
+def _kept(earlier: Earlier | None) -> int:
+    return 0 if earlier is None else earlier.terms
 
 
 def _made(lexicon: Lexicon, templates: int, recipe: Recipe) -> int:
@@ -154,9 +173,9 @@ def _speed(model: PreTrainedModel, recipe: Recipe | None) -> float:
     return ids.numel() / min(times)
 
 
-def _moving(host: Host, moves: Moves, spelling: Spelling, recipe: Recipe) -> int:
+def _moving(host: Host, moves: Moves, spelling: Spelling, recipe: Recipe, corrected: int) -> int:
     inputs = host.facts.hidden_size or 0
-    rows = len(spelling.new_ids) * inputs * (1 if host.facts.tied else 2)
+    rows = (len(spelling.new_ids) + corrected) * inputs * (1 if host.facts.tied else 2)
     if moves == "full":
         grown = (spelling.rows_after - spelling.rows_before) * inputs
         return (host.facts.parameters or 0) + grown * (1 if host.facts.tied else 2)

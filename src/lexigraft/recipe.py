@@ -65,6 +65,15 @@ class TextsRecipe(_Settings):
     replay: int = Field(
         96, ge=0, le=100_000, description="texts that the untaught model writes freely, to keep it"
     )
+    kept: int = Field(
+        8,
+        ge=0,
+        le=1000,
+        description="texts about each term of the run that is continued, if one is",
+    )
+    kept_in_all: int = Field(
+        400, ge=0, le=100_000, description="the most of these; many terms have fewer each"
+    )
     templates: str | None = Field(
         None,
         description="YAML file with templates of your own in the place of built-in ones; relative "
@@ -155,8 +164,16 @@ class TrainingRecipe(_Settings):
     teacher_examples: int = Field(
         3, ge=0, description="the lexicon's examples that the teacher reads besides the definition"
     )
+    evidence: float = Field(
+        4.0,
+        description="nats by which what stands before a term must speak for it, that the model "
+        "learns to say it there; of its own sentences a tenth do",
+    )
     top_k: int = Field(64, ge=1, description="teacher's likeliest next tokens kept a position")
     checkpoint_seconds: float = Field(30.0, ge=0, description="between two checkpoints")
+    patience: int = Field(
+        4, ge=0, description="validations without a lower loss after which training stops; 0: never"
+    )
     evaluate_every: int = Field(25, ge=1, description="steps between two validations")
     dtype: Literal["auto", "bfloat16", "float32"] = Field(
         "auto", description="of the frozen weights while training; auto: bfloat16 where it is fast"
@@ -167,10 +184,12 @@ class Limits(_Settings):
     """What teaching may cost."""
 
     drift_limit: float = Field(
-        0.15, gt=0, description="mean KL to the untaught model, nats a token"
+        0.1,
+        gt=0,
+        description="mean KL to the untaught model, nats a token; training keeps to it as well",
     )
     leakage_limit: float = Field(
-        50.0, gt=0, description="expected emissions of taught terms per 10,000 neutral tokens"
+        10.0, gt=0, description="expected emissions of taught terms per 10,000 neutral tokens"
     )
 
 

@@ -10,6 +10,8 @@ from lexigraft.errors import RecipeError, RequirementNotMet
 
 __all__ = ["parse_requirements", "require"]
 
+_NAMES = ("knows", *RANKED, *LIMITED, "kept")
+
 
 def parse_requirements(requirements: str) -> tuple[tuple[str, float], ...]:
     """Names and numbers of requirements such as "knows=0.8,drift=0.05"; see `require`.
@@ -19,11 +21,11 @@ def parse_requirements(requirements: str) -> tuple[tuple[str, float], ...]:
     Raises:
         RecipeError: an unknown name, a value that is no number of at least 0, or nothing at all.
     """
-    known = ", ".join(("knows", *RANKED, *LIMITED))
+    known = ", ".join(_NAMES)
     out = []
     for item in filter(None, (part.strip() for part in requirements.split(","))):
         name, _, value = (part.strip() for part in item.partition("="))
-        if name not in ("knows", *RANKED, *LIMITED):
+        if name not in _NAMES:
             raise RecipeError(f"'{item}' cannot be required; there are {known}.")
         try:
             number = float(value)
@@ -41,8 +43,8 @@ def require(verdict: Verdict, requirements: str) -> None:
     """Holds `verdict` against requirements such as "knows=0.8,drift=0.05".
 
     `knows` and the names of ranking checks ask for at least that share of the terms (a number above
-    1: that many terms); `drift` (nats a token) and `leakage` (emissions in 10,000 tokens) allow at
-    most that much.
+    1: that many terms), `kept` for that share of the terms of earlier runs; `drift` (nats a token)
+    and `leakage` (emissions in 10,000 tokens) allow at most that much.
 
     Raises:
         RequirementNotMet: with one line for each that is not met or was not measured.
@@ -52,6 +54,8 @@ def require(verdict: Verdict, requirements: str) -> None:
     for name, wanted in parse_requirements(requirements):
         if name in LIMITED:
             missed += _missed_limit(verdict, name, wanted)
+        elif name == "kept":
+            missed += _missed_kept(verdict, wanted)
         else:
             missed += _missed_share(verdict, name, wanted)
     if missed:
@@ -66,6 +70,18 @@ def _missed_limit(verdict: Verdict, name: str, most: float) -> list[str]:
     if value is None:
         return [f"  {name}: at most {most:g} allowed, but it was not measured"]
     return [] if value <= most else [f"  {name}: {value:.4g}, at most {most:g} allowed"]
+
+
+def _missed_kept(verdict: Verdict, least: float) -> list[str]:
+    found = verdict.kept
+    if found is None or not found.of:
+        why = "this run continues none" if found is None else "no earlier term passed before"
+        return [f"  kept: at least {least:g} wanted, but {why}"]
+    reached = found.kept if least > 1 else found.kept / found.of
+    if reached >= least:
+        return []
+    lost = ", ".join(found.lost[:10])
+    return [f"  kept: {found.kept} of {found.of}, at least {least:g} wanted; lost: {lost}"]
 
 
 def _missed_share(verdict: Verdict, name: str, least: float) -> list[str]:

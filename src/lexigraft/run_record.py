@@ -17,6 +17,7 @@ from lexigraft.errors import RunError
 __all__ = [
     "RECORD",
     "Identity",
+    "Link",
     "RunRecord",
     "StageRecord",
     "changed_names",
@@ -40,6 +41,17 @@ class StageRecord(_Frozen):
     finished: str = Field(description="ISO 8601, UTC")
 
 
+class Link(_Frozen):
+    """An earlier run in the chain that a run goes on with."""
+
+    run: str = Field(description="its folder, as it was given")
+    lexicon: str = Field(description="the name of its lexicon")
+    lexicon_digest: str
+    terms: int = Field(description="how many it taught")
+    model: str = Field(description="what it was taught on")
+    fingerprint: str | None = Field(None, description="of that model")
+
+
 class Identity(_Frozen):
     """What makes a run that run: a resumed one must have the same."""
 
@@ -55,6 +67,10 @@ class Identity(_Frozen):
     corpus: dict[str, tuple[int, int]] = Field(
         default_factory=dict, description="the corpus' files: name -> bytes, time of change in ns"
     )
+    continues: tuple[Link, ...] = Field(
+        (), description="the run whose model this one teaches, then what that one continued"
+    )
+    replaced: tuple[str, ...] = Field((), description="terms of earlier runs, defined anew here")
 
 
 class RunRecord(Identity):
@@ -116,6 +132,9 @@ def differences(record: RunRecord, given: Identity) -> list[str]:
         lines.append("recipe: " + ("; ".join(changes[:5]) or "changed"))
     if record.corpus != given.corpus:
         lines.append("corpus: " + "; ".join(changed_names(record.corpus, given.corpus)))
+    if record.replaced != given.replaced:
+        old, new = (", ".join(names) or "nothing" for names in (record.replaced, given.replaced))
+        lines.append(f"replace: {old} then, {new} now")
     return lines
 
 

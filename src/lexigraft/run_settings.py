@@ -1,16 +1,17 @@
-"""What a recipe comes to in a run at hand: what moves, in which type, how many texts."""
+"""What a recipe comes to in a run at hand: what moves, and in which type."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
-from lexigraft.corpus import candidate_count, replay_count
 from lexigraft.likelihood import has_bfloat16_units
 from lexigraft.recipe import Recipe
-from lexigraft.spelling import Spelling
+from lexigraft.spelling import NewToken, Spelling
 from lexigraft.training import Moves, require_possible
 
-__all__ = ["moves_of", "moving_routes", "texts_to_write", "training_dtype"]
+__all__ = ["moves_of", "moving_routes", "training_dtype"]
 
 
 def moves_of(recipe: Recipe, routes: set[str]) -> Moves:
@@ -23,13 +24,14 @@ def moves_of(recipe: Recipe, routes: set[str]) -> Moves:
     return "rows+lora" if "token" in routes else "lora"
 
 
-def moving_routes(spelling: Spelling) -> set[str]:
+def moving_routes(spelling: Spelling, corrected: Sequence[NewToken] = ()) -> set[str]:
     """The routes of a run, as far as they decide what moves.
 
     A term on the token route whose forms are single tokens already gets no new row: it is taught
-    like one on the subword route.
+    like one on the subword route. Where they are the `corrected` tokens of an earlier run, their
+    rows move.
     """
-    grown = {token.term for token in spelling.new_tokens}
+    grown = {token.term for token in (*spelling.new_tokens, *corrected)}
     return {
         "subword" if term.route == "token" and term.term not in grown else term.route
         for term in spelling
@@ -43,12 +45,3 @@ def training_dtype(name: str) -> torch.dtype:
     if torch.cuda.is_available():
         return torch.bfloat16
     return torch.bfloat16 if has_bfloat16_units() else torch.float32
-
-
-def texts_to_write(spelling: Spelling, recipe: Recipe) -> int:
-    """How many texts the model is asked for; about half of them are kept."""
-    wanted = recipe.texts
-    marked = sum(term.route == "marker" for term in spelling)
-    own = 0 if wanted.writer else wanted.written
-    about = candidate_count(len(spelling), own, wanted.held_out)
-    return about + replay_count(wanted.replay, marked)

@@ -1,36 +1,47 @@
-"""What a run's texts are made of besides its model: a larger writer, and what must not be read."""
+"""The texts of a run, as its recipe asks for them: how many, by whom, from which templates."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
 from lexigraft.checks import prompts
-from lexigraft.checks.neutral import neutral_texts
+from lexigraft.continuing import evaluation_texts, kept_texts_to_write, known_before
 from lexigraft.corpus import (
+    BUILT_IN,
     Request,
     TemplateFile,
     Text,
     Writer,
     ask_all,
+    build_texts,
+    candidate_count,
+    kept_texts,
     read_templates,
+    replay_count,
     request_count,
     sentences_in,
     writer_at,
     writer_requests,
 )
+from lexigraft.earlier import Earlier
 from lexigraft.errors import WriterError
 from lexigraft.lexicon import Lexicon
 from lexigraft.progress import Progress
 from lexigraft.recipe import Recipe, TextsRecipe, with_texts
+from lexigraft.spelling import Spelling
 from lexigraft.workspace import Workspace
 
 __all__ = [
     "as_kept",
     "ask_writer",
-    "evaluation_texts",
     "identified",
+    "teacher_passes",
     "templates_of",
+    "texts_to_learn",
+    "texts_to_write",
     "writer_of",
     "writer_work",
 ]
@@ -38,20 +49,15 @@ __all__ = [
 _SHOWN = 5  # terms named in one line
 
 
-def evaluation_texts(lexicon: Lexicon) -> list[str]:
-    """What no training text may share eight words with."""
-    languages = {lexicon.language, *(t.language for t in lexicon)}
-    neutral = [text for language in sorted(languages) for text in neutral_texts(language)]
-    return [*(sentence for term in lexicon for sentence in term.unseen), *neutral]
-
-
 def battery_prompts() -> list[str]:
     """Every prompt of the examination, with its slots: no template may resemble one."""
     tables = (
         prompts.ANSWER_PROMPTS,
+        prompts.DEFINITION_CHATS,
         prompts.DEFINITION_PROMPTS,
         prompts.NEUTRAL_FRAMES,
         prompts.RELATED_PROMPTS,
+        prompts.TERM_CHATS,
         prompts.TERM_PROMPTS,
         prompts.USE_STARTS,
     )
@@ -74,6 +80,77 @@ def as_kept(recipe: Recipe, templates: TemplateFile | None, space: Workspace) ->
         return recipe
     space.write_text(space.templates, templates.text)
     return with_texts(recipe, templates=space.templates.name)
+
+
+def texts_to_write(spelling: Spelling, recipe: Recipe, earlier: Earlier | None = None) -> int:
+    """How many texts the model is asked for; about half of those on its terms are taken."""
+    wanted = recipe.texts
+    marked = sum(term.route == "marker" for term in spelling)
+    own = 0 if wanted.writer else wanted.written
+    about = candidate_count(len(spelling), own, wanted.held_out)
+    return about + replay_count(wanted.replay, marked) + kept_texts_to_write(earlier, wanted)
+
+
+def texts_to_learn(
+    tokenizer: PreTrainedTokenizerBase,
+    lexicon: Lexicon,
+    spelling: Spelling,
+    earlier: Earlier | None,
+    recipe: Recipe,
+    templates: TemplateFile | None,
+    space: Workspace,
+    *,
+    copied: Callable[[], PreTrainedModel],
+    passages: Mapping[str, Sequence[str]],
+    title: str,
+    seed: int,
+    progress: Progress,
+) -> list[Text]:
+    """Every text of the run: its own, and those that hold the terms of `earlier` runs.
+
+    Args:
+        tokenizer: the untaught one.
+        space: keeps the answers of the recipe's writer, if it names one.
+        copied: gives a copy of the untaught model to write with.
+        passages: the user's own texts by term.
+        title: of the stage that `progress` is told.
+
+    Raises:
+        WriterError: of `ask_writer`.
+    """
+    wanted = recipe.texts
+    tables = templates.tables if templates else BUILT_IN
+    answers = ask_writer(space, lexicon, wanted, progress)
+    with progress.stage(title, texts_to_write(spelling, recipe, earlier)) as advance:
+        model = copied()
+        kept = kept_texts(
+            model,
+            tokenizer,
+            known_before(earlier),
+            each=wanted.kept,
+            at_most=wanted.kept_in_all,
+            tables=tables,
+            seed=seed,
+            advance=advance,
+        )
+        return build_texts(
+            model,
+            tokenizer,
+            lexicon,
+            spelling,
+            evaluation_texts(lexicon, earlier),
+            written=wanted.written,
+            held_out=wanted.held_out,
+            swapped=wanted.swapped,
+            foils=wanted.foils,
+            replay=wanted.replay,
+            passages=passages,
+            answers=answers,
+            tables=tables,
+            kept=kept,
+            seed=seed,
+            advance=advance,
+        )
 
 
 def teacher_passes(texts: Sequence[Text]) -> int:

@@ -13,17 +13,19 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from dataclasses import replace as changed
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
 import torch
-from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lexigraft import run_texts
-from lexigraft.corpus import BUILT_IN, TemplateFile, Text, build_texts
+from lexigraft.continuing import require_same_forms
+from lexigraft.corpus import TemplateFile, Text
 from lexigraft.diagnose import Diagnosis, diagnose_terms
+from lexigraft.earlier import Earlier, read_earlier
 from lexigraft.errors import Interrupted, SpellingError
 from lexigraft.export import (
     adapter_refusal,
@@ -36,15 +38,15 @@ from lexigraft.export import (
 )
 from lexigraft.host import Host, load_host
 from lexigraft.lexicon import Lexicon, Route, check_against_tokenizer, dump_lexicon, read_lexicon
-from lexigraft.likelihood import output_rows
 from lexigraft.model_source import resolve_model
 from lexigraft.progress import Progress, Silent
 from lexigraft.recipe import Recipe, dump_recipe, with_texts
 from lexigraft.report import write_model_card, write_report
 from lexigraft.retokenize import Corpus, Mined, Options, find_files, mine
-from lexigraft.rows import distilled_from_lexicon, first_rows, load_rows, save_rows
-from lexigraft.run_settings import moves_of, moving_routes, texts_to_write, training_dtype
-from lexigraft.spelling import Spelling, prove, require_exact, spell
+from lexigraft.rows import load_rows, save_rows
+from lexigraft.run_rows import rows_to_move
+from lexigraft.run_settings import moves_of, moving_routes, training_dtype
+from lexigraft.spelling import NewToken, Spelling, prove, require_exact, spell
 from lexigraft.training import (
     FolderKeeper,
     Moves,
@@ -98,6 +100,7 @@ def teach(
     field: str = "text",
     skip_bad: bool = False,
     allow_changes: bool = False,
+    replace: Sequence[str] = (),
     revision: str | None = None,
     seed: int = 0,
     resume: bool = False,
@@ -107,7 +110,8 @@ def teach(
     """Teaches `lexicon` to `model` and writes everything to the folder `output`.
 
     Args:
-        model: a folder, a hub id, a GGUF file or the embedded base's name.
+        model: a folder, a hub id, a GGUF file or the embedded base's name. A run's folder is
+            continued: the terms that it taught are kept and verified again.
         lexicon: a file, or a lexicon as read.
         output: a new folder; with `resume` one that holds this run, with `force` any run.
         recipe: every setting; None takes the defaults.
@@ -121,6 +125,7 @@ def teach(
         field: of a JSONL object of the corpus, or the column of a Parquet file, with the text.
         skip_bad: leave bad lines of the corpus out instead of stopping.
         allow_changes: accept that other words of the corpus have other tokens than before.
+        replace: terms of the continued run that `lexicon` defines anew.
         revision: of a hub id.
         seed: of everything random.
 
@@ -143,13 +148,15 @@ def teach(
     reading = Options(field=field, skip_bad=skip_bad, passages=recipe.texts.passages)
     tables = run_texts.templates_of(recipe.texts)
     resolve_model(model, progress.say)
+    earlier = read_earlier(model, terms, output, replace=replace, lexicon_path=path)
     try:
         with Workspace.open(output, create=True, resume=resume, force=force) as space:
             run = _Run(
                 space=space,
                 model=str(model),
                 revision=revision,
-                lexicon=terms,
+                lexicon=terms if earlier is None else earlier.on_earlier_routes(terms),
+                earlier=earlier,
                 lexicon_path=path,
                 recipe=recipe,
                 templates=tables,
@@ -176,6 +183,7 @@ class _Run:
     model: str
     revision: str | None
     lexicon: Lexicon
+    earlier: Earlier | None
     lexicon_path: Path | None
     recipe: Recipe
     templates: TemplateFile | None
@@ -219,11 +227,15 @@ class _Run:
             recipe_digest=recipe.digest(),
             seed=self.seed,
             corpus={f.name: (f.size, f.modified) for f in self.corpus.files} if self.corpus else {},
+            continues=() if self.earlier is None else self.earlier.chain,
+            replaced=tuple(c.term for c in self.earlier.corrected) if self.earlier else (),
         )
         self.space.begin(identity, installed_versions())
         self.space.write_text(self.space.lexicon, dump_lexicon(self.lexicon))
         kept = run_texts.as_kept(self.recipe, self.templates, self.space)
         self.space.write_text(self.space.recipe, dump_recipe(kept))
+        if self.earlier is not None and not self.space.earlier.is_file():
+            self.space.write_json(self.space.earlier, self.earlier)
 
     @contextmanager
     def _stage(self, stage: Stage) -> Iterator[None]:
@@ -259,7 +271,19 @@ class _Run:
     @cached_property
     def moves(self) -> Moves:
         """What moves in this run."""
-        return moves_of(self.recipe, moving_routes(self.spelling))
+        return moves_of(self.recipe, moving_routes(self.spelling, self.corrected))
+
+    @cached_property
+    def corrected(self) -> tuple[NewToken, ...]:
+        """Tokens of an earlier run that get another meaning."""
+        if self.earlier is None:
+            return ()
+        return self.earlier.moving_tokens(self.lexicon, self.spelling)
+
+    @property
+    def moving_ids(self) -> tuple[int, ...]:
+        """Ids of all rows that may move alone: old ones of corrected terms, then the new ones."""
+        return (*(token.id for token in self.corrected), *self.spelling.new_ids)
 
     def _spell(self) -> None:
         routes = self.diagnosis.routes
@@ -276,7 +300,8 @@ class _Run:
         if self.space.is_done("spelling"):
             return
         with self._stage("spelling"), self.progress.stage(_TITLES["spelling"], None):
-            moves_of(self.recipe, moving_routes(spelling))
+            moves_of(self.recipe, moving_routes(spelling, self.corrected))
+            require_same_forms(self.earlier, self.host.tokenizer, tokenizer)
             proof = prove(
                 spelling,
                 self.host.tokenizer,
@@ -320,38 +345,24 @@ class _Run:
         return {term.term: found.of(term.term) for term in self.lexicon}
 
     def _first_rows(self) -> None:
-        if self.space.is_done("rows") or not self.spelling.new_ids:
+        if self.space.is_done("rows") or not self.moving_ids:
             return
-        initial = self.recipe.rows.initial
-        inputs, outputs = _matrices(self.host.model)
         with self._stage("rows"):
-            with self.progress.stage(_TITLES["rows"], None):
-                rows = first_rows(
-                    initial,
-                    self.spelling,
-                    self.lexicon,
-                    self.host.tokenizer,
-                    inputs,
-                    outputs,
-                    seed=self.seed,
-                )
-            if initial == "distilled":
-                rows = distilled_from_lexicon(
-                    self._fast_copy(),
-                    self.host.tokenizer,
-                    self.tokenizer,
-                    self.spelling,
-                    self.lexicon,
-                    rows,
-                    texts=self.recipe.rows.distilled_texts,
-                    epochs=self.recipe.rows.distilled_epochs,
-                    learning_rate=self.recipe.rows.distilled_learning_rate,
-                    text_share=self.recipe.rows.distilled_text_share,
-                    seed=self.seed,
-                    progress=self.progress,
-                )
-            with self.space.writing_file(self.space.rows) as partial:
-                save_rows(rows, partial)
+            rows = rows_to_move(
+                self.host,
+                self.tokenizer,
+                self.lexicon,
+                self.spelling,
+                self.corrected,
+                self.recipe.rows,
+                copied=self._fast_copy,
+                title=_TITLES["rows"],
+                seed=self.seed,
+                progress=self.progress,
+            )
+            if rows is not None:
+                with self.space.writing_file(self.space.rows) as partial:
+                    save_rows(rows, partial)
 
     def _fast_copy(self) -> PreTrainedModel:
         """A copy of the untaught model to write and train with, in its type and on its device."""
@@ -365,28 +376,21 @@ class _Run:
     def _write_texts(self) -> None:
         if self.space.is_done("texts"):
             return
-        wanted = self.recipe.texts
-        total = texts_to_write(self.spelling, self.recipe)
         with self._stage("texts"):
-            answers = run_texts.ask_writer(self.space, self.lexicon, wanted, self.progress)
-            with self.progress.stage(_TITLES["texts"], total) as advance:
-                texts = build_texts(
-                    self._fast_copy(),
-                    self.host.tokenizer,
-                    self.lexicon,
-                    self.spelling,
-                    run_texts.evaluation_texts(self.lexicon),
-                    written=wanted.written,
-                    held_out=wanted.held_out,
-                    swapped=wanted.swapped,
-                    foils=wanted.foils,
-                    replay=wanted.replay,
-                    passages=self._passages(),
-                    answers=answers,
-                    tables=self.templates.tables if self.templates else BUILT_IN,
-                    seed=self.seed,
-                    advance=advance,
-                )
+            texts = run_texts.texts_to_learn(
+                self.host.tokenizer,
+                self.lexicon,
+                self.spelling,
+                self.earlier,
+                self.recipe,
+                self.templates,
+                self.space,
+                copied=self._fast_copy,
+                passages=self._passages(),
+                title=_TITLES["texts"],
+                seed=self.seed,
+                progress=self.progress,
+            )
             self.space.write_lines(self.space.texts, texts)
 
     def _train(self) -> None:
@@ -396,9 +400,8 @@ class _Run:
         texts = [Text.model_validate(x) for x in self.space.read_lines(self.space.texts)]
         model = self._fast_copy()
         with self._stage("training"):
-            with self.progress.stage(
-                "Asking the teacher", run_texts.teacher_passes(texts)
-            ) as advance:
+            passes = run_texts.teacher_passes(texts)
+            with self.progress.stage("Asking the teacher", passes) as advance:
                 lessons = make_lessons(
                     model,
                     self.host.tokenizer,
@@ -406,11 +409,7 @@ class _Run:
                     self.lexicon,
                     self.spelling,
                     texts,
-                    top_k=settings.top_k,
-                    text_weight=settings.text_weight,
-                    term_weight=settings.term_weight,
-                    lexicon_weight=settings.lexicon_weight,
-                    examples=settings.teacher_examples,
+                    settings,
                     advance=advance,
                 )
             pairs = list(zip(texts, lessons, strict=True))
@@ -418,7 +417,7 @@ class _Run:
             trainable = Trainable(
                 model,
                 self.moves,
-                load_rows(self.space.rows) if self.spelling.new_ids else None,
+                load_rows(self.space.rows) if self.moving_ids else None,
                 self.spelling.rows_after,
                 rank=settings.rank,
                 alpha=settings.alpha,
@@ -436,8 +435,9 @@ class _Run:
                     seed=self.seed,
                     advance=advance,
                 )
+            taught = changed(trainable.taught(), old_ids=tuple(t.id for t in self.corrected))
             with self.space.writing_file(self.space.training / "taught.safetensors") as partial:
-                save_taught(trainable.taught(), partial)
+                save_taught(taught, partial)
         # What only an unfinished training needs.
         (self.space.training / "checkpoint.safetensors").unlink(missing_ok=True)
 
@@ -489,11 +489,3 @@ class _Run:
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _matrices(model: PreTrainedModel) -> tuple[Tensor, Tensor | None]:
-    """Input rows, and output rows where they are another matrix."""
-    embedding: Any = model.get_input_embeddings()
-    outputs = output_rows(model)
-    tied = outputs.data_ptr() == embedding.weight.data_ptr()
-    return embedding.weight.detach(), None if tied else outputs.detach()

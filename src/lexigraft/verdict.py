@@ -13,6 +13,7 @@ from pathlib import Path
 
 from lexigraft.checks.battery import Battery, Harm, units
 from lexigraft.checks.judged import Judged
+from lexigraft.checks.kept import kept
 from lexigraft.checks.names import CHECKS, DECIDING, chosen_checks
 from lexigraft.checks.notes import notes_on
 from lexigraft.checks.old_rows import old_rows
@@ -21,6 +22,7 @@ from lexigraft.checks.spellings import spellings
 from lexigraft.checks.term_from_definition import peers_of
 from lexigraft.checks.untaught import shared_untaught
 from lexigraft.diagnose import diagnose_terms
+from lexigraft.earlier import load_earlier
 from lexigraft.errors import RunError
 from lexigraft.host import Host, load_host
 from lexigraft.lexicon import Lexicon, Route, read_lexicon
@@ -217,7 +219,7 @@ def verify(
         ModelError: the base or the taught model cannot be loaded.
     """
     progress = progress or Silent()
-    chosen_checks(checks)  # before anything is loaded
+    chosen = chosen_checks(checks)  # before anything is loaded
     workspace = Workspace.open(run, create=False)
     record = workspace.record
     if not workspace.model.is_dir():
@@ -231,10 +233,12 @@ def verify(
     base = base or load_host(record.model, revision=record.revision, progress=progress.say)
     _require_same(base, record.fingerprint, workspace)
     taught = load_host(workspace.model)
+    floor = Judged(base.model, base.tokenizer)
+    judged = Judged(taught.model, taught.tokenizer, spelling)
     verdict = judge(
         lexicon,
-        Judged(base.model, base.tokenizer),
-        Judged(taught.model, taught.tokenizer, spelling),
+        floor,
+        judged,
         model=record.model,
         taught_name=f"{workspace.root.resolve().name}/{workspace.model.name}",
         seed=record.seed,
@@ -245,6 +249,8 @@ def verify(
         limits=recipe.limits,
         progress=progress,
     )
+    if "kept" in chosen and (earlier := load_earlier(workspace)) is not None:
+        verdict = verdict.model_copy(update={"kept": kept(earlier, floor, judged, progress)})
     if checks is None:
         workspace.write_json(workspace.verdict, verdict)
     return verdict

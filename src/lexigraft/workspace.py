@@ -39,8 +39,8 @@ _LOCK = ".lock"
 # Everything that a run writes at the top of its folder; anything else there is somebody else's.
 _OURS = {
     RECORD, "recipe.yaml", "lexicon.yaml", "diagnosis.json", "spelling", "corpus.json",
-    "rows.safetensors", "templates.yaml", "answers.jsonl", "texts.jsonl", "training", "adapter",
-    "model", "verdict.json", "report.html", "README.md",
+    "earlier.json", "rows.safetensors", "templates.yaml", "answers.jsonl", "texts.jsonl",
+    "training", "adapter", "model", "verdict.json", "report.html", "README.md",
 }  # fmt: skip
 
 
@@ -130,6 +130,11 @@ class Workspace:
     def corpus(self) -> Path:
         """What the user's corpus held: passages with the terms, and words that changed."""
         return self.root / "corpus.json"
+
+    @property
+    def earlier(self) -> Path:
+        """What the model was taught before by other runs; only a run that continues one has it."""
+        return self.root / "earlier.json"
 
     @property
     def rows(self) -> Path:

@@ -114,7 +114,7 @@ def test_a_close_choice_is_asked_again_alone(
     host = make_host("byte-tied")
     before = together(host, 4)
     asked_alone.clear()
-    monkeypatch.setattr(module, "_CLOSE", 1e9)
+    monkeypatch.setattr(module, "_CLOSE_IN_FLOAT32", 1e9)
     told: list[int] = []
     again = greedy_texts(host.model, host.tokenizer, PROMPTS, max_new_tokens=4, advance=told.append)
     assert again == before
@@ -138,16 +138,23 @@ def test_the_ceiling_has_the_definition_in_its_prompt(
     monkeypatch.setattr(module, "greedy_texts", say)
     asked = answer_prompts(lexicon, surfaces)
     judged = Judged(host.model, host.tokenizer)
-    plain = answers(judged, lexicon, surfaces)
+    [plain] = answers(judged, lexicon, surfaces)
+    bare = list(heard)
     assert heard == [prompt for some in asked.values() for prompt in some]
     assert plain == {t.term: (f"answer {n}. More.",) for n, t in enumerate(lexicon)}
-    answers(judged, lexicon, surfaces, with_definition=True)
+    [ceiling] = answers(judged, lexicon, surfaces, with_definition=[True])
+    assert ceiling == plain
     assert heard == [
         "Zorblax: a machine that makes rain.\n" + asked["zorblax"][0],
         "Velkin: a basket for apples.\n" + asked["velkin"][0],
         "~[эйдос]: the idea of a thing.\n" + asked["эйдос"][0],
     ]
     assert "~[эйдос]" in asked["эйдос"][0]
+    given = list(heard)
+    both = answers(judged, lexicon, surfaces, with_definition=[False, True])
+    assert heard == bare + given  # in one batch
+    assert both[0] == plain
+    assert both[1] == {t.term: (f"answer {n}. More.",) for n, t in enumerate(lexicon, len(bare))}
 
 
 @pytest.mark.parametrize(

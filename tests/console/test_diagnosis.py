@@ -123,6 +123,7 @@ def plan(diagnosis: Diagnosis, **changes: Any) -> Any:
         "corpus_bytes": 1_500_000,
         "trainable": 4_884_480,
         "notes": ("The disk is nearly full.",),
+        "continues": None,
     }
     return SimpleNamespace(**{**values, **changes})
 
@@ -143,6 +144,21 @@ def test_a_plan_says_work_time_and_space(
         "Nothing was written.",
     ):
         assert part in said, said
+
+
+@pytest.mark.parametrize(
+    ("language", "line"),
+    [
+        ("en", "Goes on with runs/words: terms kept 4, by texts 32"),
+        ("ru", "Продолжает runs/words: сохраняемых терминов 4, текстов для этого 32"),
+    ],
+)
+def test_a_plan_of_a_run_on_a_run(
+    build_look: Look, build_diagnosis: Build, screen: Screen, language: str, line: str
+) -> None:
+    found = build_diagnosis(build_look(), language=language)
+    show_plan(plan(found, continues="runs/words", kept_terms=4, kept_texts=32))
+    assert line in " ".join(screen().split())
 
 
 def test_a_plan_in_russian_without_an_estimate(

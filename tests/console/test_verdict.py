@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from lexigraft.checks.results import Answer, CheckSummary, TermVerdict, Verdict
+from lexigraft.checks.results import Answer, CheckSummary, Kept, KeptTerm, TermVerdict, Verdict
 from lexigraft.console import show_run, show_verdict
 
 Screen = Callable[[], str]
@@ -161,3 +161,31 @@ def test_every_check_has_a_row_with_its_shares(
     said = screen()
     assert "Близкие термины" in said
     assert "90 %" not in said, "an untaught model has no now"
+
+
+def earlier(*states: bool | None) -> Kept:
+    """Earlier terms: kept, lost, or None for one that had nothing to lose."""
+    terms = tuple(
+        KeptTerm(
+            term=f"old{i}", surface=f"old{i}", run="runs/words", had_passed=state is not None,
+            kept=bool(state), scores={},
+        )
+        for i, state in enumerate(states)
+    )  # fmt: skip
+    had = [term for term in terms if term.had_passed]
+    return Kept(run="runs/words", kept=sum(t.kept for t in had), of=len(had), terms=terms)
+
+
+def test_earlier_terms_in_both_languages(
+    build_verdict: Build, build_term: BuildTerm, screen: Screen
+) -> None:
+    show_verdict(build_verdict(kept=earlier(True, True, False, None)), run=None)
+    assert "Terms of runs/words and before, kept: 2 of 3. Lost: old2." in screen()
+    show_verdict(build_verdict(kept=earlier(True, True)), run=None)
+    said = screen()
+    assert "kept: 2 of 2." in said
+    assert "Lost" not in said
+    term = build_term("эйдос", route="marker")
+    show_verdict(build_verdict(term, language="ru", kept=earlier(True, False)), run=None)
+    said = " ".join(screen().split())
+    assert "Термины из runs/words и прежних запусков сохранены: 1 из 2. Утрачены: old1." in said

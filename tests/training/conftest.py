@@ -13,6 +13,7 @@ from transformers import PreTrainedTokenizerBase
 from lexigraft.corpus import Text
 from lexigraft.host import Host
 from lexigraft.lexicon import Lexicon, Route, Term
+from lexigraft.recipe import TrainingRecipe
 from lexigraft.rows import NewRows, first_rows
 from lexigraft.spelling import Spelling, spell
 from lexigraft.training import Lesson, Moves, Trainable, make_lessons
@@ -70,13 +71,8 @@ class Case:
 
     def lessons(self, texts: tuple[Text, ...] = TEXTS, **changes: Any) -> list[Lesson]:
         """Lessons of the texts, before the host is used up."""
-        settings: dict[str, Any] = {
-            "top_k": 12,
-            "text_weight": 0.25,
-            "term_weight": 1.0,
-            "lexicon_weight": 1.0,
-            "examples": 0,
-        }
+        advance = changes.pop("advance", None)
+        usual = TrainingRecipe(top_k=12, lexicon_weight=1.0, teacher_examples=0)
         return make_lessons(
             self.host.model,
             self.host.tokenizer,
@@ -84,7 +80,8 @@ class Case:
             self.lexicon,
             self.spelling,
             texts,
-            **{**settings, **changes},
+            usual.model_copy(update=changes),
+            advance,
         )
 
 

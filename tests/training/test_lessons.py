@@ -27,8 +27,11 @@ def after(case: Case, ids: list[int]) -> torch.Tensor:
     return case.known.setdefault(tuple(ids), torch.softmax(logits, -1))
 
 
-def naive(case: Case, text: Text, share: float) -> list[dict[int, float]]:
-    """The whole target before each token of the text, over old and new tokens."""
+def naive(case: Case, text: Text, share: float, *, least: float) -> list[dict[int, float]]:
+    """The whole target before each token of the text, over old and new tokens.
+
+    `least` is the evidence in nats without which the term's first token has the plain target.
+    """
     start = document_start(case.host.tokenizer)
     pieces_of = {t.id: list(t.pieces) for t in case.spelling.new_tokens}
     ids = encode(case.tokenizer, text.text)
@@ -38,14 +41,22 @@ def naive(case: Case, text: Text, share: float) -> list[dict[int, float]]:
         term = case.lexicon[text.term]
         meaning = term.definition[len(text.text) % len(term.definition)]
         surface = case.spelling.surface(term.term)
-        line = f"{surface[:1].upper()}{surface[1:]}: {meaning}.\n"
-        prompt = encode(case.host.tokenizer, line)
+        name = f"{surface[:1].upper()}{surface[1:]}: "
+        prompt = encode(case.host.tokenizer, f"{name}{meaning}.\n")
+        empty = encode(case.host.tokenizer, f"{name}a word.\n")
         spans: Any = case.tokenizer(
             text.text, add_special_tokens=False, return_offsets_mapping=True
         ).offset_mapping
         found = find_term(text.text, term, case.lexicon.marker)
         begin = found[0].start if found else 0
         first = next(i for i, (_, right) in enumerate(spans) if right > begin)
+        before = [p for i in ids[:first] for p in pieces_of.get(i, [i])]
+        evidence = 0.0
+        for number, piece in enumerate(before):
+            read = before[:number]
+            evidence += float(after(case, start + prompt + read)[piece].log())
+            evidence -= float(after(case, start + empty + read)[piece].log())
+        first += bool(found) and evidence < least
     out = []
     read: list[int] = []
     for index, token in enumerate(ids):
@@ -84,11 +95,12 @@ def equal(lesson: Lesson, wanted: list[dict[int, float]], top_k: int) -> None:
         assert all(p == 0 for i, p in zip(listed, given, strict=True) if i < 0)
 
 
-def test_every_target_is_the_plainly_computed_one(case: Case) -> None:
+@pytest.mark.parametrize("least", [-100.0, 4.0])
+def test_every_target_is_the_plainly_computed_one(case: Case, least: float) -> None:
     for share in (0.0, 0.25, 1.0):
-        found = case.lessons(text_weight=share)
+        found = case.lessons(text_weight=share, evidence=least)
         for text, lesson in zip(TEXTS, found, strict=True):
-            equal(lesson, naive(case, text, share), 12)
+            equal(lesson, naive(case, text, share, least=least), 12)
     for text, lesson in zip(TEXTS, found, strict=True):
         assert lesson.term == text.term
         assert lesson.replay == (text.term is None)
@@ -127,10 +139,10 @@ def test_probabilities_are_probabilities(case: Case, top_k: int) -> None:
 def test_the_definition_is_known_from_the_term_on_and_not_before(
     make_lesson_case: Callable[..., Case],
 ) -> None:
-    """Another definition changes what is taught after the term's first token, and only that."""
+    """Another definition changes what is taught from the term's first token on, and only that."""
     text = (Text(text="She carries the velkin up the hill.", term="velkin", kind="example"),)
     case = make_lesson_case()
-    [one] = case.lessons(text)
+    [one] = case.lessons(text, evidence=-100.0)
     other = case.lexicon.model_copy(
         update={
             "terms": tuple(
@@ -139,7 +151,7 @@ def test_the_definition_is_known_from_the_term_on_and_not_before(
         }
     )
     case.lexicon = other
-    [two] = case.lessons(text)
+    [two] = case.lessons(text, evidence=-100.0)
     spans: Any = case.tokenizer(
         text[0].text, add_special_tokens=False, return_offsets_mapping=True
     ).offset_mapping
@@ -148,6 +160,24 @@ def test_the_definition_is_known_from_the_term_on_and_not_before(
     same = (one.target_probabilities == two.target_probabilities).all(1)
     assert bool(same[:first].all())
     assert not bool(same[first:].any())
+
+
+def test_the_term_is_said_only_where_what_stands_before_speaks_for_it(
+    make_lesson_case: Callable[..., Case],
+) -> None:
+    """The same text, its term said as the untaught model says it or as the teacher does."""
+    text = (Text(text="She carries the velkin up the hill.", term="velkin", kind="example"),)
+    case = make_lesson_case()
+    [careful] = case.lessons(text, text_weight=1.0)
+    [free] = case.lessons(text, text_weight=1.0, evidence=-100.0)
+    different = (careful.target_probabilities != free.target_probabilities).any(1)
+    spans: Any = case.tokenizer(
+        text[0].text, add_special_tokens=False, return_offsets_mapping=True
+    ).offset_mapping
+    first = next(i for i, (_, right) in enumerate(spans) if right > text[0].text.index("velkin"))
+    assert different.nonzero()[:, 0].tolist() == [first]
+    said = (careful.target_ids[first] == careful.ids[first + 1]).nonzero()[0, 0]
+    assert float(careful.target_probabilities[first, said]) < 0.1
 
 
 def test_a_term_has_its_own_weight(make_lesson_case: Callable[..., Case]) -> None:
@@ -175,9 +205,9 @@ def test_without_a_document_start_the_first_token_is_no_target(
     case = make_lesson_case(name)
     monkeypatch.setattr(lessons, "document_start", lambda tokenizer: [])
     monkeypatch.setitem(globals(), "document_start", lambda tokenizer: [])
-    for text, lesson in zip(TEXTS, case.lessons(), strict=True):
+    for text, lesson in zip(TEXTS, case.lessons(evidence=-100.0), strict=True):
         assert lesson.ids.tolist() == encode(case.tokenizer, text.text)
-        wanted = naive(case, text, 0.25)
+        wanted = naive(case, text, 0.25, least=-100.0)
         # A text that begins with the term has a prompted target for its first token, left out.
         equal(lesson, wanted[-len(lesson.target_ids) :], 12)
 
@@ -233,7 +263,7 @@ def test_the_teacher_has_examples_before_self_written_texts_alone(
     sentence = "She carries the velkin up the hill."
     for kind in ("written", "swapped", "example", "definition", "contrast"):
         text = Text(text=sentence, term="velkin", kind=kind)
-        [without], [one], [many] = (case.lessons((text,), examples=n) for n in (0, 1, 9))
+        [without], [one], [many] = (case.lessons((text,), teacher_examples=n) for n in (0, 1, 9))
         same = torch.equal(without.target_probabilities, one.target_probabilities)
         assert same == (kind not in ("written", "swapped"))
         assert torch.equal(one.target_probabilities, many.target_probabilities)

@@ -31,6 +31,7 @@ SETTINGS = TrainingRecipe(
     batch_tokens=64,
     evaluate_every=3,
     checkpoint_seconds=0,
+    patience=0,
     dtype="float32",
 )
 
@@ -158,7 +159,7 @@ def test_the_loss_falls_and_the_term_is_learned(start: Callable[..., Any], name:
     )
     before = divergence(trainable, lessons[1])
     run(trainable, lessons, held_out, keeper, settings)
-    losses = [line["loss"] for line in keeper.lines]
+    losses = [line["loss"] for line in keeper.lines if "loss" in line]
     epoch = len(losses) // 16
     # A random model of a few thousand weights cannot say everything that its teachers say.
     assert sum(losses[-epoch:]) < 0.7 * sum(losses[:epoch])
@@ -186,12 +187,15 @@ def test_the_log_has_a_line_a_step_and_checks_as_often_as_asked(start: Callable[
     assert isinstance(keeper, Keeper)
     run(trainable, lessons, held_out, keeper, advance=moved.append)
     steps = count_steps(lessons, SETTINGS, 0)
-    assert [line["step"] for line in keeper.lines] == list(range(1, steps + 1))
+    *lines, end = keeper.lines
+    assert [line["step"] for line in lines] == list(range(1, steps + 1))
+    assert set(end) == {"step", "drift"}
+    assert end["step"] == steps
     assert sum(moved) == steps
-    checked = [line["step"] for line in keeper.lines if "drift" in line]
+    checked = [line["step"] for line in lines if "drift" in line]
     assert checked == [*range(3, steps, 3), steps]
-    assert all(("validation" in line) == ("drift" in line) for line in keeper.lines)
-    seconds = [line["seconds"] for line in keeper.lines]
+    assert all(("validation" in line) == ("drift" in line) for line in lines)
+    seconds = [line["seconds"] for line in lines]
     assert seconds == sorted(seconds)
 
 
@@ -244,6 +248,70 @@ def test_each_kind_has_its_own_rate(start: Callable[..., Any], moves: Moves) -> 
         assert moved <= 1.1 * rate
         if "lora_A" not in name:  # has no gradient while B is zero
             assert moved == pytest.approx(rate, rel=0.1)
+
+
+# --- when it ends ---
+
+
+def test_it_stops_once_validation_has_not_fallen_and_keeps_the_best(
+    start: Callable[..., Any],
+) -> None:
+    trainable, lessons, held_out = start()
+    keeper = Memory()
+    settings = SETTINGS.model_copy(
+        update={"evaluate_every": 1, "patience": 2, "epochs": 40.0, "learning_rate": 0.3}
+    )
+    run(trainable, lessons, held_out, keeper, settings, drift_limit=1e9)
+    seen = [line["validation"] for line in keeper.lines if "validation" in line]
+    assert len(seen) < count_steps(lessons, settings, 0)
+    best = min(seen)
+    assert seen.index(best) == len(seen) - 3
+    again, lessons, held_out = start()
+    shorter = Memory()
+    stop = len(seen) - 2
+
+    def interrupt(count: int) -> None:
+        if shorter.lines and shorter.lines[-1]["step"] == stop:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(again, lessons, held_out, shorter, settings, drift_limit=1e9, advance=interrupt)
+    assert same(ended(again), ended(trainable))
+
+
+def test_patience_of_zero_never_stops(start: Callable[..., Any]) -> None:
+    trainable, lessons, held_out = start()
+    keeper = Memory()
+    settings = SETTINGS.model_copy(
+        update={"evaluate_every": 1, "patience": 0, "learning_rate": 0.3}
+    )
+    run(trainable, lessons, held_out, keeper, settings, drift_limit=1e9)
+    assert keeper.lines[-1]["step"] == count_steps(lessons, settings, 0)
+
+
+def test_drift_over_its_limit_is_taken_back_at_the_end(start: Callable[..., Any]) -> None:
+    ends = {}
+    for limit in (1e9, 1e-9):
+        trainable, lessons, held_out = start()
+        keeper = Memory()
+        settings = SETTINGS.model_copy(update={"replay_weight": 0.0})
+        run(trainable, lessons, held_out, keeper, settings, drift_limit=limit)
+        ends[limit] = (ended(trainable), keeper.lines[-1])
+    whole, half = ends[1e9], ends[1e-9]
+    assert "scaled" not in whole[1]
+    assert half[1]["scaled"] == 0.5
+    assert half[1]["drift"] < whole[1]["drift"]
+    for name, value in whole[0].items():
+        factor = 0.5 if ".lora_B." in name else 1.0
+        torch.testing.assert_close(half[0][name], factor * value)
+
+
+@pytest.mark.parametrize("moves", ["rows", "full"])
+def test_what_cannot_be_scaled_stays(start: Callable[..., Any], moves: Moves) -> None:
+    trainable, lessons, held_out = start("byte-tied", moves)
+    keeper = Memory()
+    run(trainable, lessons, held_out, keeper, drift_limit=1e-9)
+    assert "scaled" not in keeper.lines[-1]
 
 
 # --- broken off and gone on with ---

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lexigraft.checks.judged import Judged
-from lexigraft.checks.portions import portions
+from lexigraft.checks.portions import PARTS, portions
 from lexigraft.checks.prompts import ANSWER_PROMPTS, definition_line
 from lexigraft.generation import decode_together, end_ids, greedy, prompt_ids
 from lexigraft.lexicon import Lexicon
@@ -20,7 +21,9 @@ __all__ = ["answer_prompts", "answers", "greedy_texts", "shown"]
 TOKENS = 24
 _BATCH = 32
 # Below this distance (nats) between the two likeliest tokens, the order of a sum may decide.
+# In float32 that moves a logit by some ten-thousandths at most.
 _CLOSE = 1e-2
+_CLOSE_IN_FLOAT32 = 2e-3
 # Settings by which `generate` may choose another token than the likeliest, with what is harmless.
 _CHANGES_GREEDY: dict[str, object] = {
     **dict.fromkeys(("repetition_penalty", "encoder_repetition_penalty", "num_beams"), 1),
@@ -44,18 +47,26 @@ def answers(
     lexicon: Lexicon,
     surfaces: Mapping[str, str],
     *,
-    with_definition: bool = False,
+    with_definition: Sequence[bool] = (False,),
     advance: Callable[[int], None] | None = None,
-) -> dict[str, tuple[str, ...]]:
-    """The answers to `answer_prompts`, cut for showing. `with_definition`: the ceiling."""
+) -> list[dict[str, tuple[str, ...]]]:
+    """The answers to `answer_prompts`, cut for showing, once for each of `with_definition`.
+
+    True puts each term's definition before its prompts: the ceiling. Both at once are decoded in
+    the same steps, of which each reads all weights, however few texts it is for.
+    """
     asked = answer_prompts(lexicon, surfaces)
     prompts = []
-    for term in lexicon:
-        before = definition_line(surfaces[term.term], term.definition[0]) if with_definition else ""
-        prompts += [before + prompt for prompt in asked[term.term]]
-    tell = portions(advance, len(prompts))
+    for given in with_definition:
+        for term in lexicon:
+            before = definition_line(surfaces[term.term], term.definition[0]) if given else ""
+            prompts += [before + prompt for prompt in asked[term.term]]
+    tell = portions(advance, len(prompts), PARTS * len(with_definition))
     said = iter(greedy_texts(judged.model, judged.tokenizer, prompts, advance=tell))
-    return {term: tuple(shown(next(said)) for _ in some) for term, some in asked.items()}
+    return [
+        {term: tuple(shown(next(said)) for _ in some) for term, some in asked.items()}
+        for _ in with_definition
+    ]
 
 
 def shown(raw: str) -> str:
@@ -120,12 +131,13 @@ def _decode_together(
         gaps.append((best.values[:, 0] - best.values[:, 1]).tolist())
         return best.indices[:, 0]
 
+    close = _CLOSE_IN_FLOAT32 if model.dtype == torch.float32 else _CLOSE
     # The id that ends a text belongs to it, as `generate` has it, special or not.
     said = decode_together(model, ids, steps, pick, set(end_ids(model)))
     return [
         (
             str(tokenizer.decode(one, skip_special_tokens=True)),
-            all(gaps[step][row] >= _CLOSE for step in range(len(one))),
+            all(gaps[step][row] >= close for step in range(len(one))),
         )
         for row, one in enumerate(said)
     ]

@@ -16,6 +16,8 @@ from functools import partial
 from lexigraft.checks.alignment import alignment
 from lexigraft.checks.answers import answer_prompts, answers
 from lexigraft.checks.baselines import baselines
+from lexigraft.checks.chat import CHATTED, Unchatted
+from lexigraft.checks.chat import summary_of as chat_summary
 from lexigraft.checks.cloze import cloze, cloze_pairs
 from lexigraft.checks.definition import definition
 from lexigraft.checks.drift import choose_texts, drift, hard_negatives, read_texts
@@ -29,6 +31,7 @@ from lexigraft.checks.ranking import Ranking, score_terms, summarise
 from lexigraft.checks.results import (
     Alignment,
     Answer,
+    Chat,
     CheckSummary,
     Condition,
     Drift,
@@ -139,12 +142,35 @@ class Battery:
                     aligned = alignment(found)
             if wanted:
                 self._keep(name, found)
+                self._chat(name)
         return aligned
 
+    def _chat(self, name: str) -> None:
+        """Asks once more through the chat template, if there is one; it adds to what was kept.
+
+        Its time counts as the check's; it is too short for a progress of its own.
+        """
+        chats = bool(self.floor.tokenizer.chat_template)
+        if not chats or name not in CHATTED or name not in self.summaries:
+            return
+        found: Chat | None
+        with self._timed(name):
+            try:
+                check = partial(CHATTED[name], peers=self.peers)
+                found = chat_summary(name, self._conditions(check, None, untaught=False))
+            except Unchatted as error:
+                found = Chat(measurable=False, reason=error.reason, detail=error.detail)
+        self.summaries[name] = self.summaries[name].model_copy(update={"chat": found})
+
     def _conditions(
-        self, check: Callable[..., list[Ranking]], part: Callable[[int], None]
+        self,
+        check: Callable[..., list[Ranking]],
+        part: Callable[[int], None] | None,
+        *,
+        untaught: bool = True,
     ) -> dict[Condition, list[Ranking]]:
-        about = self.lexicon, self.surfaces, self.untaught
+        about: tuple[object, ...] = self.lexicon, self.surfaces
+        about = (*about, self.untaught) if untaught else about
         found: dict[Condition, list[Ranking]] = {"floor": check(self.floor, *about, advance=part)}
         if self.taught is not None:
             found["taught"] = check(self.taught, *about, advance=part)
@@ -258,9 +284,11 @@ class Battery:
             return {}
         about = self.lexicon, self.surfaces
         with self._timed("answers") as part:
-            before = answers(self.floor, *about, advance=part)
-            after = before if self.taught is None else answers(self.taught, *about, advance=part)
-            ceiling = answers(self.floor, *about, with_definition=True, advance=part)
+            both = (False, True)
+            before, ceiling = answers(self.floor, *about, with_definition=both, advance=part)
+            after = before
+            if self.taught is not None:
+                [after] = answers(self.taught, *about, advance=part)
         return {
             term: tuple(
                 Answer(prompt=p, before=b, after=a, ceiling=c)

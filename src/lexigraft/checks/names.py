@@ -38,6 +38,7 @@ CHECKS = (
     *LIMITED,
     "selectivity",
     "spelling",
+    "kept",
     "answers",
 )
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from lexigraft.checks.names import DECIDING
-from lexigraft.checks.results import CheckSummary, Drift, Leakage, TermVerdict
+from lexigraft.checks.results import Chat, CheckSummary, Drift, Leakage, TermVerdict
 from lexigraft.lexicon import Language, Lexicon
 
 __all__ = ["SMALL", "notes_on"]
@@ -39,6 +39,15 @@ _TEXTS: dict[Language, dict[str, str]] = {
         "unmeasurable": "{check}: not measurable here. Even with the definition in its prompt the "
         "untaught model is within three standard errors of chance, so the check says nothing about "
         "this model.",
+        "chat": "{check}, asked through the chat template (chance {chance} %): {shares}.",
+        "floor": "untaught {share} %",
+        "taught": "taught {share} %",
+        "ceiling": "with the definition {share} %",
+        "chat_unmeasurable": "Not measurable in this form.",
+        "raises": "{check}: not measurable through the chat template, which raises an error: "
+        "{detail}",
+        "drops": "{check}: not measurable through the chat template, which drops the text that it "
+        "is given.",
         "single": "{check}: a single candidate cannot be chosen wrongly; the check needs at least "
         "two terms.",
         "small": "Terms: {terms}. So few that a share of them is known to about ±{points} points.",
@@ -59,6 +68,13 @@ _TEXTS: dict[Language, dict[str, str]] = {
         "unmeasurable": "{check}: здесь не измеримо. Даже с определением в запросе необученная "
         "модель отстоит от случайного выбора меньше чем на три стандартные ошибки, так что "
         "проверка ничего не говорит об этой модели.",
+        "chat": "{check}, через шаблон чата (случайный выбор {chance} %): {shares}.",
+        "floor": "без обучения {share} %",
+        "taught": "после обучения {share} %",
+        "ceiling": "с определением {share} %",
+        "chat_unmeasurable": "В этой форме не измеримо.",
+        "raises": "{check}: через шаблон чата не измеримо, он сообщает об ошибке: {detail}",
+        "drops": "{check}: через шаблон чата не измеримо, он теряет данный ему текст.",
         "single": "{check}: единственный вариант нельзя выбрать неверно; нужны хотя бы два "
         "термина.",
         "small": "Терминов: {terms}. Так мало, что их доля известна примерно с точностью "
@@ -130,6 +146,18 @@ def _on_checks(say: _Speaker, checks: Mapping[str, CheckSummary]) -> Iterator[st
     for name, summary in checks.items():
         if not summary.measurable:
             yield say("single" if summary.chance >= 1 else "unmeasurable", check=say.name(name))
+        if summary.chat is not None:
+            yield _on_chat(say, say.name(name), summary.chat)
+
+
+def _on_chat(say: _Speaker, check: str, chat: Chat) -> str:
+    if chat.reason is not None:
+        return say(chat.reason, check=check, detail=chat.detail or "?")
+    found = {"floor": chat.floor, "taught": chat.taught, "ceiling": chat.ceiling}
+    known = {key: share for key, share in found.items() if share is not None}
+    shares = ", ".join(say(key, share=round(100 * share)) for key, share in known.items())
+    text = say("chat", check=check, chance=round(100 * (chat.chance or 0)), shares=shares)
+    return text if chat.measurable else f"{text} {say('chat_unmeasurable')}"
 
 
 class _Speaker:

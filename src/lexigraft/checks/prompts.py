@@ -8,9 +8,11 @@ from lexigraft.lexicon import Language
 
 __all__ = [
     "ANSWER_PROMPTS",
+    "DEFINITION_CHATS",
     "DEFINITION_PROMPTS",
     "NEUTRAL_FRAMES",
     "RELATED_PROMPTS",
+    "TERM_CHATS",
     "TERM_PROMPTS",
     "USE_STARTS",
     "definition_line",
@@ -57,6 +59,29 @@ TERM_PROMPTS: dict[Language, tuple[str, ...]] = {
         "В кроссворде было задано: «{definition}». Я вписал:",
         "Ведущий прочитал: «{definition}». Я нажал на кнопку и ответил:",
         "На одной стороне карточки написано «{definition}», а на обороте —",
+    ),
+}
+
+# What a user asks through a chat template; the scored text is the assistant's whole turn.
+DEFINITION_CHATS: dict[Language, tuple[str, ...]] = {
+    "en": (
+        "I came across {term} in a novel. Which gloss belongs to it?",
+        "My puzzle book wants a gloss for {term}. Give me nothing else.",
+    ),
+    "ru": (
+        "В романе мне попалось: {term}. Какое толкование сюда подходит?",
+        "Для сборника загадок нужно толкование: {term}. Ничего другого не пиши.",
+    ),
+}
+
+TERM_CHATS: dict[Language, tuple[str, ...]] = {
+    "en": (
+        "My puzzle book has the gloss “{definition}”. Which entry does it belong to?",
+        "Reply with the entry alone. Its gloss reads “{definition}”.",
+    ),
+    "ru": (
+        "В сборнике загадок стоит толкование «{definition}». К чему оно относится?",
+        "Ответь одной только статьёй. Её толкование гласит: «{definition}».",
     ),
 }
 

@@ -15,9 +15,13 @@ __all__ = [
     "Aligned",
     "Alignment",
     "Answer",
+    "Chat",
     "CheckSummary",
     "Condition",
     "Drift",
+    "Kept",
+    "KeptScore",
+    "KeptTerm",
     "Leakage",
     "OldRows",
     "Override",
@@ -70,6 +74,24 @@ class Score(_Value):
     items: tuple[Item, ...] = Field((), description="every question, under each condition")
 
 
+class Chat(_Value):
+    """A check asked once more through the model's chat template. It decides nothing."""
+
+    chance: float | None = Field(None, description="what blind choice reaches")
+    floor: float | None = Field(None, description="the untaught model")
+    taught: float | None = Field(None, description="the taught model")
+    ceiling: float | None = Field(
+        None, description="the untaught model with the definition in the user's turn"
+    )
+    measurable: bool = Field(True, description="ceiling over chance by 3 standard errors")
+    questions: int = Field(0, description="asked under each condition")
+    reason: Literal["raises", "drops"] | None = Field(
+        None,
+        description="why it could not be asked: the template raises an error, or drops the text",
+    )
+    detail: str = Field("", description="the template's own message")
+
+
 class CheckSummary(_Value):
     """One check over all terms."""
 
@@ -93,6 +115,9 @@ class CheckSummary(_Value):
     measurable: bool = Field(True, description="ceiling over chance by 3 standard errors")
     gap_closed: float | None = Field(None, description="(taught - floor) / (ceiling - floor)")
     questions: int = Field(0, description="asked under each condition")
+    chat: Chat | None = Field(
+        None, description="the same through the chat template, where there is one"
+    )
 
 
 class Answer(_Value):
@@ -227,12 +252,51 @@ class Spellings(_Value):
 
 
 class OldRows(_Value):
-    """How far the rows of the model's own tokens moved; only full tuning moves them."""
+    """How far the rows of the model's own tokens moved.
+
+    Only full tuning moves them, and `--replace` those of a corrected term.
+    """
 
     rows: int = Field(description="rows that were compared")
     moved: int = Field(description="rows that are not bit-identical, as input or as output")
     mean: float = Field(description="length of the change over the row's length, mean over rows")
     most: float = Field(description="the same, of the row that moved most")
+
+
+class KeptScore(_Value):
+    """One check on a term that an earlier run taught, as shares of its questions."""
+
+    then: float | None = Field(None, description="in the verdict of the run that taught it")
+    before: float = Field(description="the model that this run began with")
+    now: float = Field(description="the model that this run taught")
+    passed_then: bool | None = Field(None, description="whether it passed in that run's verdict")
+    passed_before: bool = Field(description="the same of the model that this run began with")
+    passed_now: bool = Field(description="the same of the model that this run taught")
+
+
+class KeptTerm(_Value):
+    """A term that an earlier run taught, asked again."""
+
+    term: str = Field(description="the dictionary form")
+    surface: str = Field(description="how it is written to the model")
+    run: str = Field(description="the run that taught it")
+    had_passed: bool = Field(description="passed some check before this run: had something to lose")
+    kept: bool = Field(description="still passes every check that it passed before this run")
+    scores: dict[str, KeptScore] = Field(description="by check: `definition` and `cloze`")
+
+
+class Kept(_Value):
+    """What is left of the terms of earlier runs, where this run continues one."""
+
+    run: str = Field(description="the run that this one continues")
+    kept: int = Field(description="terms that still pass every check that they passed before")
+    of: int = Field(description="terms that passed some check before")
+    terms: tuple[KeptTerm, ...] = Field(description="all earlier terms, the latest run's first")
+
+    @property
+    def lost(self) -> tuple[str, ...]:
+        """Terms that had something to lose and lost some of it."""
+        return tuple(term.term for term in self.terms if term.had_passed and not term.kept)
 
 
 class Verdict(_Value):
@@ -259,6 +323,7 @@ class Verdict(_Value):
     selectivity: CheckSummary | None = Field(None, description="check 11, marker route")
     spellings: Spellings | None = Field(None, description="check 12, token route")
     old_rows: OldRows | None = Field(None, description="what became of the model's own tokens")
+    kept: Kept | None = Field(None, description="what is left of the terms of earlier runs")
     notes: tuple[str, ...] = Field((), description="what a reader must know beside the numbers")
 
     def knows(self, check: str | None = None) -> int:

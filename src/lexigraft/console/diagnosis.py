@@ -124,6 +124,9 @@ def show_plan(plan: Plan) -> None:
     if plan.corpus_files:
         held = f"{words.integer(plan.corpus_files)} ({byte_count(plan.corpus_bytes, language)})"
         work.add_row(say("plan.corpus", language), held)
+    if plan.continues is not None:
+        held = say("plan.kept", language, terms=plan.kept_terms, texts=plan.kept_texts)
+        work.add_row(say("plan.continues", language), shown(f"{plan.continues}: {held}", "", 300))
     work.add_row(say("plan.texts", language), words.integer(plan.texts))
     if plan.writer is not None:
         work.add_row(say("plan.requests", language), words.integer(plan.requests))

@@ -15,7 +15,7 @@ from lexigraft.console.text import bullet, labelled, output, show_next, shown, v
 from lexigraft.console.words import say
 
 if TYPE_CHECKING:
-    from lexigraft.checks.results import Verdict
+    from lexigraft.checks.results import Kept, Verdict
     from lexigraft.report.harm import Limits
     from lexigraft.report.page import Change, SummaryRow
     from lexigraft.report.strings import Words
@@ -72,8 +72,20 @@ def _verdict(out: Console, verdict: Verdict, limits: Limits) -> None:
         out.print(shown(note.text, _TONES.get(note.tone, "")))
         if verdict.leakage is not None:
             out.print(_leakage(verdict.leakage.emissions_per_10k, limits, words))
+    if verdict.kept is not None:
+        out.print(_kept(verdict.kept, words))
     for remark in verdict.notes:
         out.print(bullet(remark))
+
+
+def _kept(found: Kept, words: Words) -> Text:
+    """Of the earlier runs' terms: how many are kept, and which are not."""
+    language = words.language
+    line = say("kept", language, kept=found.kept, of=found.of, run=found.run)
+    if not found.lost:
+        return shown(line, "green" if found.of else "")
+    names = ", ".join(found.lost[:10]) + (", …" if len(found.lost) > 10 else "")
+    return shown(f"{line} {say('kept.lost', language, terms=names)}", "red", 500)
 
 
 def _leakage(value: float, limits: Limits, words: Words) -> Text:

@@ -63,11 +63,21 @@ WORDS: dict[str, dict[Language, str]] = {
         "en": "Taught terms turn up {value} times in 10,000 tokens of neutral text{limit}.",
         "ru": "Лишних появлений терминов на 10\u00a0000 нейтральных токенов: {value}{limit}.",
     },
+    "kept": {
+        "en": "Terms of {run} and before, kept: {kept} of {of}.",
+        "ru": "Термины из {run} и прежних запусков сохранены: {kept} из {of}.",
+    },
+    "kept.lost": {"en": "Lost: {terms}.", "ru": "Утрачены: {terms}."},
     "limit": {"en": " (limit {limit})", "ru": " (предел {limit})"},
     "report": {"en": "Report", "ru": "Отчёт"},
     "next": {"en": "Next", "ru": "Дальше"},
     "prompt": {"en": "Prompt", "ru": "Запрос"},
     "plan.corpus": {"en": "Files of your own texts", "ru": "Ваших файлов с текстами"},
+    "plan.continues": {"en": "Goes on with", "ru": "Продолжает"},
+    "plan.kept": {
+        "en": "terms kept {terms}, by texts {texts}",
+        "ru": "сохраняемых терминов {terms}, текстов для этого {texts}",
+    },
     "plan.texts": {"en": "Texts to learn from", "ru": "Учебных текстов"},
     "plan.requests": {"en": "Requests to the writer", "ru": "Запросов к автору текстов"},
     "plan.sent": {

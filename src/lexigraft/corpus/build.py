@@ -34,6 +34,7 @@ def build_texts(
     passages: Mapping[str, Sequence[str]] | None = None,
     answers: Mapping[str, Sequence[str]] | None = None,
     tables: Tables = BUILT_IN,
+    kept: Sequence[Text] = (),
     advance: Callable[[int], None] | None = None,
 ) -> list[Text]:
     """Every text of the run, none twice, none sharing an 8-gram with an `evaluation` text.
@@ -42,6 +43,8 @@ def build_texts(
     `swapped` adds sentences of one term with another in them, `foils` a share of all texts with an
     untaught word in them. `passages` are texts of the user's by term. `answers` are sentences of a
     larger model by term, chosen from in the place of what `model` would write about the terms.
+    `kept` hold the terms of an earlier run, and are left out where one of these terms stands in
+    them.
     `model` and `tokenizer` are the untaught ones. The texts hold no token ids: the token route's
     new tokens appear when the grown tokenizer reads them.
     """
@@ -75,6 +78,7 @@ def build_texts(
             model, tokenizer, languages, count=replay, bare=bare, seed=seed + 7, advance=advance
         )
         texts += [text for text in free if not _mentions(text.text, lexicon, surfaces)]
+    texts += [text for text in kept if not terms_in(text.text, lexicon, surfaces)]
     return without_repeats(reject_seen(texts, evaluation))
 
 

@@ -101,6 +101,7 @@ def foil_texts(
 ) -> list[Text]:
     """A `share` of the texts about each term once more with a foil in its place, as replay.
 
+    A concept in a marker has each of its definitions said of the bare word as well.
     Held-out texts stay out. A term whose surface is one new token needs no foils, but they hold
     what its pieces mean; they are made of it all the same.
     """
@@ -110,12 +111,17 @@ def foil_texts(
     for text in texts:
         # Contrasts and relations name other terms, which the untaught model must not speak for.
         fit = text.kind in ("definition", "reverse", "example", "written") and not text.held_out
-        if text.term is None or not fit or chance.random() >= share:
+        if text.term is None or not fit:
             continue
         term = lexicon[text.term]
         framed = frame(text.text, term, lexicon.marker)
-        if SLOT in framed and words[term.term]:
-            foil = chance.choice(words[term.term])
+        if SLOT not in framed:
+            continue
+        drawn = chance.random() < share and bool(words[term.term])
+        foils = [chance.choice(words[term.term])] if drawn else []
+        if surfaces[term.term] == lexicon.marker.wrap(term.term) and text.kind == "definition":
+            foils.append(term.term)  # what the marked word means, the bare one does not
+        for foil in dict.fromkeys(foils):
             out.append(Text(text=_filled(framed, term, foil), kind="foil", foil=foil))
     return out
 

@@ -21,6 +21,7 @@ TextKind = Literal[
     "swapped",
     "foil",
     "replay",
+    "kept",
 ]
 
 
@@ -30,9 +31,12 @@ class Text(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     text: str
-    term: str | None = Field(None, description="the term it teaches; None for replay and foils")
+    term: str | None = Field(
+        None, description="the term it teaches; None for replay, foils and kept texts"
+    )
     kind: TextKind
     foil: str | None = Field(None, description="the untaught word in a foil text")
+    kept: str | None = Field(None, description="the earlier run's term that it holds")
     held_out: bool = Field(False, description="kept for validation, never trained on")
     gain: float | None = Field(
         None, description="nats per token by which the definition makes the text likelier"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, cast
 
 import torch
@@ -34,17 +36,18 @@ def merged_model(host: Host, taught: Taught, rows_after: int) -> PreTrainedModel
 
     Raises:
         ExportError: the tensors do not fit this host, are not finite, would write over a row that
-            the host's own tokens use, or old rows are not bit-identical afterwards.
+            the host's own tokens use (but for `old_ids`, those of corrected terms), or old rows
+            are not bit-identical afterwards.
     """
     model = host.model
     old = int(host.facts.rows or 0) - int(host.facts.spare_rows or 0)
     _require_float32(model)
     pairs = lora_pairs(model, taught)
     _require_fit(model, taught, rows_after, old)
-    before = _row_digests(model, old)
+    before = _row_digests(model, old, taught.old_ids)
     grow(model, rows_after)
     _apply(model, taught, pairs)
-    after = _row_digests(model, old)
+    after = _row_digests(model, old, taught.old_ids)
     moved = [
         min(names)
         for names in _embedding_names(model)
@@ -181,7 +184,8 @@ def _require_rows_fit(model: PreTrainedModel, taught: Taught, rows_after: int, o
     rows, dim = cast(Any, model.get_input_embeddings()).weight.shape
     last = max(rows, rows_after)
     tied, new = is_tied(model), set(taught.new_ids)
-    if taken := sorted(index for index in new if not old <= index < last):
+    corrected = set(taught.old_ids)
+    if taken := sorted(i for i in new - corrected if not old <= i < last):
         raise ExportError(
             f"New rows were taught at {taken[:5]}, but the host's own tokens use the first {old} "
             f"of {last} rows. The taught rows belong to another model."
@@ -215,10 +219,20 @@ def _embedding_names(model: PreTrainedModel) -> list[frozenset[str]]:
     return [frozenset(names)] if is_tied(model) else [frozenset((name,)) for name in names]
 
 
-def _row_digests(model: PreTrainedModel, rows: int) -> dict[frozenset[str], str]:
-    """SHA-256 of the first `rows` rows of each embedding matrix: a copy would cost its size."""
+def _row_digests(
+    model: PreTrainedModel, rows: int, without: Sequence[int] = ()
+) -> dict[frozenset[str], str]:
+    """SHA-256 of the first `rows` rows of each embedding matrix: a copy would cost its size.
+
+    Rows `without` may move; those between and beside them count.
+    """
     tensors = _tensors(model)
-    return {names: _digest(tensors[min(names)][:rows]) for names in _embedding_names(model)}
+    edges = [-1, *sorted(without), rows]
+    parts = [slice(left + 1, right) for left, right in pairwise(edges)]
+    return {
+        names: "".join(_digest(tensors[min(names)][part]) for part in parts)
+        for names in _embedding_names(model)
+    }
 
 
 def _digest(rows: Float[Tensor, "rows dim"]) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from lexigraft.checks.results import Verdict
+from lexigraft.report.before import chain_sentence, kept_lead
 from lexigraft.report.files import (
     RunFiles,
     mapping,
@@ -98,6 +99,8 @@ def _sections(files: RunFiles, words: Words) -> Iterator[str]:
     yield "# " + words("card.title", model=name, terms=words.count("term", count))
     shown = words("card.local_base", name=name) if base.kind in ("folder", "gguf") else name
     yield words("card.intro", base=shown)
+    if (chain := chain_sentence(files, words)) is not None:
+        yield plain(chain, words, 1000)
     yield _result(files, words)
     yield f"## {words('card.taught')}"
     yield _taught(files, words)
@@ -164,6 +167,8 @@ def _harmed(files: RunFiles, words: Words) -> Iterator[str]:
             p99=words.number(verdict.drift.p99_kl),
             top1=words.percent(verdict.drift.top1_agreement),
         )
+    if verdict.kept is not None:
+        yield plain(kept_lead(verdict.kept, words).text, words, 600)
     if verdict.leakage is not None:
         yield words("card.leakage", value=words.number(verdict.leakage.emissions_per_10k))
     spelling = harm_view(files, words).spelling

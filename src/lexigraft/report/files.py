@@ -190,8 +190,13 @@ def _read_log(folder: Path, missing: list[str], unreadable: list[str]) -> tuple[
 
 
 def _last_of_each(steps: Sequence[Step]) -> Iterator[Step]:
-    # A resumed run writes some steps again: the later line counts.
-    return iter(sorted({step.step: step for step in steps}.values(), key=lambda step: step.step))
+    """One a step. A resumed run writes some again, the end adds to the last: the later counts."""
+    found: dict[int, dict[str, Any]] = {}
+    for step in steps:
+        new = {name: value for name, value in vars(step).items() if value is not None}
+        found[step.step] = found.get(step.step, {}) | new
+    blank = dict.fromkeys(("loss", "validation", "drift", "seconds"))
+    return iter(Step(**{**blank, **found[number]}) for number in sorted(found))
 
 
 def mapping(value: object) -> Mapping[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lexigraft.checks.results import Drift, Leakage, Verdict
+from lexigraft.report.before import kept_pairs
 from lexigraft.report.files import RunFiles
 from lexigraft.report.page import HarmView, Note, Pair, PairTable
 from lexigraft.report.scores import check_row, cut
@@ -65,6 +66,7 @@ def harm_view(files: RunFiles, words: Words) -> HarmView:
         leakage=_leakage(leakage, limits, words) if leakage else (),
         leakage_by_term=_by_term(leakage, words) if leakage else None,
         selectivity=check_row(verdict.selectivity, words) if verdict.selectivity else None,
+        kept=kept_pairs(verdict.kept, words) if verdict.kept else (),
         spelling=_spelling(verdict, words),
         changed_words=tuple(
             cut(word, words, 60)

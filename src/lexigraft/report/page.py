@@ -275,6 +275,7 @@ class HarmView:
     leakage: tuple[Pair, ...] = ()
     leakage_by_term: PairTable | None = None
     selectivity: CheckRow | None = None
+    kept: tuple[Pair, ...] = ()
     spelling: tuple[str, ...] = ()
     changed_words: tuple[str, ...] = ()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from lexigraft.checks.results import Verdict
+from lexigraft.report.before import chain_sentence, kept_figure, kept_lead
 from lexigraft.report.beside import beside
 from lexigraft.report.chart import Chart, Point, chart
 from lexigraft.report.files import RunFiles, Step, mapping, number, text, texts
@@ -94,6 +95,8 @@ def _leads(files: RunFiles, words: Words) -> Iterator[Note]:
     if verdict.taught is None:
         return
     yield drift_sentence(verdict, limits_of(files), words)
+    if verdict.kept is not None:
+        yield kept_lead(verdict.kept, words)
     already = sum(term.known_before and term.knows for term in verdict.terms)
     if already:
         fresh = words.count("term", verdict.knows() - already)
@@ -120,6 +123,8 @@ def _facts(files: RunFiles, name: str, words: Words) -> Iterator[Pair]:
     base = base_of(files)
     if base.given:
         yield Pair(words("page.model"), cut(base.public, words, 80))
+    if (chain := chain_sentence(files, words)) is not None:
+        yield Pair(words("page.before"), chain)
     seed = files.verdict.seed if files.verdict else number(files.run, "seed")
     if seed is not None:
         yield Pair(words("page.seed"), str(int(seed)))
@@ -157,6 +162,8 @@ def _figures(verdict: Verdict, limits: Limits, words: Words) -> tuple[Figure, ..
         value_text = words.number(leaks.emissions_per_10k)
         tone = kept.tone if kept else "plain"
         made.append(Figure(value_text, words("figure.leakage"), note, tone))
+    if verdict.kept is not None:
+        made.append(kept_figure(verdict.kept, words))
     return tuple(made)
 
 

@@ -41,9 +41,12 @@ from lexigraft.spelling.document import (
     first_free_id,
     is_byte_level,
     is_sentencepiece_bpe,
+    marked_entries,
     marks_spaces,
     model_alone,
+    model_with_splits,
     pre_tokenizer_steps,
+    unmarked,
     with_every_id_in_vocabulary,
     with_steps,
     without_model,
@@ -81,7 +84,7 @@ def vocabulary_strings(document: Document, contents: Sequence[str]) -> list[str]
         if is_byte_level(document):
             strings.append("".join(table[byte] for byte in content.encode()))
         else:
-            strings.append(content.replace(" ", SPACE_MARK))
+            strings.append(unmarked(content).replace(" ", SPACE_MARK))
     return strings
 
 
@@ -151,13 +154,29 @@ def _with_splits(
     first = [_split(isolating)] if isolating else []
     last = [_split(guard)] if guard else []
     if not is_byte_level(document):
-        return with_steps(document, [*steps, *first, *last])
+        steps, older = _parted(steps)
+        forms = [form for w, form in written.items()]
+        # Before the steps of earlier terms, which may stand inside a new one.
+        older = (
+            _protected(older, rf"\A{space}?{trie_pattern(forms)}\z") or older if forms else older
+        )
+        return with_steps(document, [*steps, *first, *older, *last])
     forms = [form for w, form in written.items() if w.form in cut_forms]
     if forms:
         steps = _protected(steps, rf"\A ?{trie_pattern(forms)}\z") or steps
     if guard:
         steps = _with_open_byte_level(steps)
     return with_steps(document, [*first, *steps[:-1], *last, steps[-1]])
+
+
+def _parted(steps: Sequence[Document]) -> tuple[list[Document], list[Document]]:
+    """The host's own steps, and the isolating and guarding ones that an earlier call added."""
+    count = len(steps)
+    while count and steps[count - 1]["type"] == "Split":
+        if steps[count - 1]["behavior"] != "Isolated":
+            break
+        count -= 1
+    return list(steps[:count]), list(steps[count:])
 
 
 def _normalised(document: Document, texts: Sequence[str]) -> list[str]:
@@ -305,15 +324,21 @@ def old_pieces(document: Document, contents: Sequence[str]) -> dict[str, tuple[i
     """The ids that a tokenizer gives to each text piece as it stands inside a text.
 
     A SentencePiece-style tokenizer would put '▁' before a piece that stands alone, so there the
-    model is asked without its normaliser.
+    model is asked without its normaliser. What was added before is known all the same: to a BPE by
+    its splitting steps, in a Unigram vocabulary by the marks.
     """
     texts = list(contents)
+    own: dict[str, int] = {}
     if marks_spaces(document):
-        tokenizer = model_alone(document)
+        tokenizer = model_with_splits(document)
         texts = vocabulary_strings(document, contents)
+        own = marked_entries(document)
     else:
         tokenizer = Tokenizer.from_str(json.dumps(document))
         tokenizer.no_truncation()
         tokenizer.no_padding()
     encoded = tokenizer.encode_batch(texts, add_special_tokens=False)
-    return {c: tuple(e.ids) for c, e in zip(contents, encoded, strict=True)}
+    return {
+        content: (own[text],) if text in own else tuple(e.ids)
+        for content, text, e in zip(contents, texts, encoded, strict=True)
+    }

@@ -32,12 +32,15 @@ __all__ = [
     "is_byte_level",
     "is_part_of_character",
     "is_sentencepiece_bpe",
+    "marked_entries",
     "marks_spaces",
     "model_alone",
+    "model_with_splits",
     "pre_tokenizer_steps",
     "readable",
     "rebuilt",
     "unknown_id",
+    "unmarked",
     "without_model",
     "with_every_id_in_vocabulary",
     "with_steps",
@@ -195,6 +198,7 @@ def rebuilt(tokenizer: PreTrainedTokenizerBase, document: Document) -> PreTraine
 
 
 _UNMARKED = str.maketrans("", "", "".join(MARKS))
+_PLAIN = str.maketrans({**dict.fromkeys(MARKS[:-1], ""), MARKS[-1]: " "})
 
 
 @cache
@@ -222,6 +226,35 @@ def forgets_entries(model_type: str | None) -> bool:
             return False  # a type that this transformers does not know: nothing is forced on it
         ids: list[int] = again.encode("ab", add_special_tokens=False)
         return ids != [2]
+
+
+def model_with_splits(document: Document) -> Tokenizer:
+    """The model and the splitting steps before it, on text in which '▁' stands for the space."""
+    from tokenizers import Tokenizer
+
+    nothing = dict.fromkeys(("normalizer", "post_processor", "decoder", "truncation", "padding"))
+    splits = [step for step in pre_tokenizer_steps(document) if step["type"] == "Split"]
+    alone = {**document, **nothing, "model": {**document["model"]}, "added_tokens": []}
+    if document["model"]["type"] == "BPE":
+        alone["model"]["dropout"] = None
+    return Tokenizer.from_str(json.dumps(with_steps(alone, splits)))
+
+
+def unmarked(text: str) -> str:
+    """`text` without the marks of a Unigram tokenizer, its spaces spaces again."""
+    return text.translate(_PLAIN)
+
+
+def marked_entries(document: Document) -> dict[str, int]:
+    """Entries of a Unigram vocabulary that stand behind a mark, by their text without it."""
+    if document["model"]["type"] != "Unigram":
+        return {}
+    pieces = ((str(piece), number) for number, (piece, _) in enumerate(document["model"]["vocab"]))
+    return {
+        unmarked(piece).replace(" ", SPACE_MARK): number
+        for piece, number in pieces
+        if not piece.isascii() and not set(MARKS).isdisjoint(piece)
+    }
 
 
 def is_part_of_character(token: str, *, byte_level: bool) -> bool:

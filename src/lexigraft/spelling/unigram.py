@@ -14,6 +14,10 @@ The marks are noncharacters of Unicode, which no text may interchange. A form th
 one ('dark matter', 'dark matter halo') has a mark of its own, or the longer entry would fire
 behind the shorter one's mark. A form that can begin inside another one waits for a later step,
 which sees the other's mark and passes it over.
+
+A tokenizer that was extended before keeps its marks and its steps. New forms take marks that
+nothing uses yet, and their steps come first: the old ones pass over what is marked. Where an old
+and a new form overlap, the old one may then be cut another way; the proof says so.
 """
 
 from __future__ import annotations
@@ -56,15 +60,15 @@ def extend_unigram(
     if not marks_spaces(document):
         return document, (), tuple(wanted)
     vocabulary = _with_added_in_place(document)
-    if _has_marks(str(piece) for piece, _ in vocabulary):
-        return document, (), tuple(wanted)
+    taken = _marks_in_use(str(piece) for piece, _ in vocabulary)
     space = _space_of(document)
     strings = vocabulary_strings(document, [piece.content for piece in wanted])
     inside = {
         string.removeprefix(SPACE_MARK).replace(SPACE_MARK, space): piece.inside_words
         for piece, string in zip(wanted, strings, strict=True)
     }
-    depths = {form: depth for form, depth in _depths(inside).items() if depth < len(_MARKS)}
+    deep = {form: depth + taken for form, depth in _depths(inside).items()}
+    depths = {form: depth for form, depth in deep.items() if depth < len(_MARKS)}
     entries: dict[str, Entry] = {}
     left = []
     start = first_free_id(document)
@@ -99,10 +103,11 @@ def _space_of(document: Document) -> str:
     return SPACE_MARK if SPACE_MARK in text.lstrip(SPACE_MARK) else " "
 
 
-def _has_marks(pieces: Iterable[str]) -> bool:
-    """Whether some piece already uses one of the marks (a tokenizer that was extended before)."""
-    marks = set(MARKS)
-    return any(not marks.isdisjoint(piece) for piece in pieces if not piece.isascii())
+def _marks_in_use(pieces: Iterable[str]) -> int:
+    """How many marks, from the first on, the pieces of a vocabulary use already."""
+    numbers = {mark: number for number, mark in enumerate(_MARKS)}
+    used = (numbers[c] for piece in pieces if not piece.isascii() for c in piece if c in numbers)
+    return 1 + max(used, default=-1)
 
 
 def _with_added_in_place(document: Document) -> list[list[object]]:
@@ -153,13 +158,26 @@ def _with_marks(
     unmarking.append(_replace({"String": _INNER}, " "))
     normalizer = document["normalizer"]
     decoder = document["decoder"]
-    before = [] if normalizer is None else [normalizer]
+    before, older = _parted(normalizer)
     after = [] if decoder is None else [decoder]
     return {
         **document,
-        "normalizer": {"type": "Sequence", "normalizers": [*before, *steps]},
+        "normalizer": {"type": "Sequence", "normalizers": [*before, *steps, *older]},
         "decoder": {"type": "Sequence", "decoders": [*unmarking, *after]},
     }
+
+
+def _parted(normalizer: Document | None) -> tuple[list[Document], list[Document]]:
+    """The host's own normaliser, and the marking steps of terms that were added before."""
+    if normalizer is None:
+        return [], []
+    if normalizer["type"] != "Sequence":
+        return [normalizer], []
+    steps: list[Document] = normalizer["normalizers"]
+    first = next((i for i, s in enumerate(steps) if s.get("content") in MARKS), None)
+    if first is None:
+        return [normalizer], []
+    return steps[:first], steps[first:]
 
 
 def _inner_spaces(forms: Mapping[str, bool], depths: Mapping[str, int], space: str) -> str:

@@ -3,7 +3,10 @@
 The teacher is the untaught model itself. From the term's first token on it has the definition in
 its prompt; before that it has not, because a student who has not met the term yet has no reason to
 think of it: asked to match the prompted teacher there, it learns to say the term out of nothing.
-Replay texts have the plain teacher throughout, and hold the student to what the model was. So have
+So it is at the term's own first token, unless what stands before speaks for the term: is so much
+likelier under its definition than under an empty one. In "The kerfel hung there" nothing does.
+Replay texts have the plain teacher throughout, and hold the student to what the model was; texts
+about the terms of an earlier run are such, and the teacher knows those terms already. So have
 foils, but only behind the untaught word: before it the sentence is one in which a term belongs.
 
 The teacher reads existing pieces. Where a new token stands for some, its probability is what the
@@ -21,15 +24,23 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from lexigraft.corpus import Text, defining_line, meaning_of, written_as
-from lexigraft.lexicon import Lexicon, Term, find_term
-from lexigraft.likelihood import document_start, encode, output_rows
+from lexigraft.corpus import Text, defining_line, meaning_of, terms_in, written_as
+from lexigraft.lexicon import Language, Lexicon, Term, find_term
+from lexigraft.likelihood import (
+    Pair,
+    document_start,
+    encode,
+    output_rows,
+    token_log_probabilities,
+)
+from lexigraft.recipe import TrainingRecipe
 from lexigraft.signals import Signal, signals_of
 from lexigraft.spelling import Spelling
 
 __all__ = ["Lesson", "make_lessons"]
 
-_MANY = ("passage", "written", "swapped", "foil", "replay")
+_EMPTY: dict[Language, str] = {"en": "a word", "ru": "слово"}
+_MANY = ("passage", "written", "swapped", "foil", "replay", "kept")
 
 
 @dataclass(frozen=True)
@@ -70,12 +81,7 @@ def make_lessons(
     lexicon: Lexicon,
     spelling: Spelling,
     texts: Sequence[Text],
-    *,
-    top_k: int,
-    text_weight: float,
-    term_weight: float,
-    lexicon_weight: float,
-    examples: int,
+    settings: TrainingRecipe,
     advance: Callable[[int], None] | None = None,
 ) -> list[Lesson]:
     """A lesson for every text, in their order.
@@ -85,30 +91,55 @@ def make_lessons(
         old_tokenizer: its own.
         tokenizer: the one that spells the new words; the same where no token is new.
         texts: as the model shall see them.
-        top_k: the teacher's likeliest tokens kept a position.
-        text_weight: share of the text's own next token in the target, from the term on.
-        term_weight: weight of the term's own tokens against others.
-        lexicon_weight: weight of definitions, relations and examples against self-written texts.
-        examples: how many of the lexicon's examples the teacher has before self-written texts.
+        settings: what is kept of the teacher, what it reads, and what weighs how much.
         advance: told how many texts are finished.
     """
     start = document_start(old_tokenizer)
-    drafts = [
-        _draft(t, old_tokenizer, tokenizer, lexicon, spelling, start, examples) for t in texts
-    ]
+    shown = settings.teacher_examples
+    drafts = [_draft(t, old_tokenizer, tokenizer, lexicon, spelling, start, shown) for t in texts]
     pieces_of = {token.id: token.pieces for token in spelling.new_tokens}
     # A spare row that will be a new token means nothing to the teacher yet.
     unknown = [i for i in spelling.new_ids if i < len(output_rows(model))]
-    k = min(top_k, len(output_rows(model)) - len(unknown))
+    k = min(settings.top_k, len(output_rows(model)) - len(unknown))
     plain = signals_of(model, [(start, d.pieces) for d in drafts], k, unknown, advance)
     asked = [d for d in drafts if d.prompt]
     with_prompt = [(start + d.prompt, d.pieces) for d in asked]
     seen = iter(signals_of(model, with_prompt, k, unknown, advance))
     prompted = [next(seen) if d.prompt else None for d in drafts]
+    before = _evidence(model, old_tokenizer, lexicon, spelling, drafts, start)
     return [
-        _lesson(d, p, q, pieces_of, text_weight, term_weight, lexicon_weight)
-        for d, p, q in zip(drafts, plain, prompted, strict=True)
+        _lesson(d, p, q, e >= settings.evidence, pieces_of, settings)
+        for d, p, q, e in zip(drafts, plain, prompted, before, strict=True)
     ]
+
+
+def _evidence(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    lexicon: Lexicon,
+    spelling: Spelling,
+    drafts: Sequence[_Draft],
+    start: list[int],
+) -> list[float]:
+    """How much speaks for the term before it stands: log p(before | definition) in nats, less the
+    same with an empty definition, which a text that merely follows such a line would gain as well.
+    """
+    surfaces = {t.term: t.surface for t in spelling}
+    asked = [i for i, d in enumerate(drafts) if d.text.term and any(d.inside)]
+    pairs: dict[bool, list[Pair]] = {True: [], False: []}
+    for index in asked:
+        draft = drafts[index]
+        before = draft.pieces[: draft.place[draft.inside.index(True)]]
+        term = lexicon[str(draft.text.term)]
+        meaning = _meaning(draft.text, term, lexicon, surfaces)
+        for real, words in ((True, meaning), (False, _EMPTY[term.language])):
+            line = encode(tokenizer, defining_line(surfaces[term.term], words))
+            pairs[real].append(Pair(start + line, before))
+    with_meaning, without = (token_log_probabilities(model, pairs[real]) for real in (True, False))
+    found = [0.0] * len(drafts)
+    for index, one, other in zip(asked, with_meaning, without, strict=True):
+        found[index] = float(sum(one) - sum(other))
+    return found
 
 
 def _draft(
@@ -140,15 +171,24 @@ def _draft(
 def _prompt(text: Text, term: Term, lexicon: Lexicon, spelling: Spelling, examples: int) -> str:
     """What the teacher knows of the term: a definition and, for its uses, the first examples.
 
-    A text of the lexicon's own has no examples before it: the teacher would copy it from there.
+    Of a contrast it knows both sides. A text of the lexicon's own has no examples before it: the
+    teacher would copy it from there.
     """
     surfaces = {t.term: t.surface for t in spelling}
-    meaning = meaning_of(term, lexicon, surfaces, len(text.text) % len(term.definition))
-    line = defining_line(surfaces[term.term], meaning)
+    line = defining_line(surfaces[term.term], _meaning(text, term, lexicon, surfaces))
+    if text.kind == "contrast":
+        others = sorted(terms_in(text.text, lexicon, surfaces) - {term.term})
+        meanings = {name: meaning_of(lexicon[name], lexicon, surfaces) for name in others}
+        return "".join(defining_line(surfaces[n], meanings[n]) for n in others) + line
     if text.kind not in ("passage", "written", "swapped") or not term.examples[:examples]:
         return line
     uses = [written_as(e, lexicon, surfaces, bare=(term.term,)) for e in term.examples[:examples]]
     return line + " ".join(uses) + "\n"
+
+
+def _meaning(text: Text, term: Term, lexicon: Lexicon, surfaces: Mapping[str, str]) -> str:
+    """The definition that the teacher of this text reads; the texts go through all of them."""
+    return meaning_of(term, lexicon, surfaces, len(text.text) % len(term.definition))
 
 
 def _spans(text: str, word: str) -> list[tuple[int, int]]:
@@ -169,29 +209,29 @@ def _lesson(
     draft: _Draft,
     plain: Signal,
     prompted: Signal | None,
+    reason: bool,
     pieces_of: Mapping[int, tuple[int, ...]],
-    text_weight: float,
-    term_weight: float,
-    lexicon_weight: float,
+    settings: TrainingRecipe,
 ) -> Lesson:
     offset = len(draft.ids) - len(draft.place)
-    usual = 1.0 if draft.text.kind in _MANY else lexicon_weight
+    usual = 1.0 if draft.text.kind in _MANY else settings.lexicon_weight
     ids, probabilities, heavy = [], [], []
     # From here on the student knows what it is about; everywhere, if the term is not found.
     first = draft.inside.index(True) if any(draft.inside) else 0
+    told = first if reason or not any(draft.inside) else first + 1
     # Ids as the student reads them; with no document start the first one has nothing before it.
     for index in range(0 if offset else 1, len(draft.place)):
-        taught = prompted is not None and index >= first
+        taught = prompted is not None and index >= told
         signal = prompted if taught and prompted is not None else plain
         token = draft.ids[offset + index]
-        share = text_weight if taught else 0.0
+        share = settings.text_weight if taught else 0.0
         some, weights = _target(signal, draft.place[index], token, pieces_of.get(token), share)
         ids.append(some)
         probabilities.append(weights)
         if draft.text.foil is not None:
             heavy.append(float(index > first))
         else:
-            heavy.append(usual * (term_weight if draft.inside[index] else 1.0))
+            heavy.append(usual * (settings.term_weight if draft.inside[index] else 1.0))
     return Lesson(
         ids=torch.tensor(draft.ids),
         target_ids=torch.stack(ids),

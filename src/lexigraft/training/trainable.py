@@ -174,6 +174,19 @@ class Trainable:
         for name, value in self._moving().items():
             value.copy_(self.masters[name])
 
+    @property
+    def can_scale(self) -> bool:
+        """Whether what moved can be scaled: LoRA can, whole weights would need their old values."""
+        return bool(self._lora)
+
+    @torch.no_grad()
+    def scale(self, factor: float) -> None:
+        """Multiplies the LoRA's whole change by `factor`, in the masters and in the model."""
+        for name in self._lora:
+            if ".lora_B." in name:
+                self.masters[name].mul_(factor)
+        self.push()
+
     def taught(self) -> Taught:
         """The masters as what teaching produced."""
         masters = {n: v.detach().cpu().clone() for n, v in self.masters.items()}

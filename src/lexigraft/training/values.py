@@ -31,7 +31,9 @@ class Taught:
     alpha: float = 0.0
     target_modules: tuple[str, ...] = ()
     new_ids: tuple[int, ...] = ()
-    """Row number of each new row, ascending."""
+    """Row number of each taught row, ascending."""
+    old_ids: tuple[int, ...] = ()
+    """Those of `new_ids` that the base had already: rows of terms whose definition is replaced."""
     input_rows: Float[Tensor, "new dim"] | None = None
     output_rows: Float[Tensor, "new dim"] | None = None
     weights: dict[str, Tensor] = field(default_factory=dict)
@@ -51,6 +53,7 @@ def save_taught(taught: Taught, path: Path) -> None:
         "alpha": taught.alpha,
         "target_modules": taught.target_modules,
         "new_ids": taught.new_ids,
+        "old_ids": taught.old_ids,
     }
     contiguous = {name: value.detach().contiguous() for name, value in tensors.items()}
     save_file(contiguous, path, metadata={"lexigraft": json.dumps(plain)})
@@ -79,6 +82,7 @@ def _assembled(plain: dict[str, Any], tensors: dict[str, Tensor]) -> Taught:
         alpha=plain["alpha"],
         target_modules=tuple(plain["target_modules"]),
         new_ids=tuple(plain["new_ids"]),
+        old_ids=tuple(plain.get("old_ids", ())),
         input_rows=tensors.get("rows.input"),
         output_rows=tensors.get("rows.output"),
         weights=part("weights."),

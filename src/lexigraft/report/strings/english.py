@@ -24,6 +24,7 @@ STRINGS: dict[str, str] = {
     "page.contents": "Contents",
     "page.lexicon": "Lexicon",
     "page.model": "Model",
+    "page.before": "Taught before",
     "page.seed": "Seed",
     "page.time": "Time",
     "page.footer": "Made from the files in the run's folder. It needs no network and no model.",
@@ -238,6 +239,20 @@ STRINGS: dict[str, str] = {
     "harm.selectivity_what": (
         "The marked word should carry the new meaning while the bare word keeps its old one."
     ),
+    "before.run": "{lexicon}, {terms} (run {run})",
+    "before.chain": "This model had been taught before: {runs}; first of all it was {base}.",
+    "kept.title": "Terms of earlier runs",
+    "kept.what": (
+        "Asked again: the share of right answers when the term was taught → before this run → now. "
+        "A term is kept when it still passes every check that it passed before this run."
+    ),
+    "kept.figure": "earlier terms kept",
+    "kept.all": "Kept of the earlier terms: {kept} of {of}.",
+    "kept.some": "Kept of the earlier terms: {kept} of {of}. Lost: {terms}.",
+    "kept.nothing": "None of the earlier terms passed a check before this run.",
+    "kept.yes": "kept",
+    "kept.no": "lost",
+    "kept.none_before": "passed nothing before",
     "harm.spelling": "Spelling of the new tokens",
     "harm.spelling_exact": "{exact} of {forms} forms are exactly one token in every position.",
     "harm.spelling_changed": "Other words that are now cut differently:",
