@@ -183,6 +183,8 @@ def test_no_built_in_template_resembles_a_prompt() -> None:
         "In simple terms, {t} can be described as {d}.",
         "The crossword clue was “{d}”, and the solution was {t}.",
         "I heard about {t} yesterday. It is {d}.",
+        "She came across {t} in a novel. Which gloss belongs to it? This one: {d}.",
+        "В сборнике загадок стоит толкование «{d}». К чему оно относится? К слову {t}.",
         "Учитель объяснил классу, что {t} — это {d}.",
         "Следующее в списке — {t}: {d}.",
     ],
