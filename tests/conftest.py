@@ -10,7 +10,7 @@ import copy
 import json
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -321,3 +321,82 @@ def real_base() -> Path:
     from lexigraft.embedded import embedded_base
 
     return embedded_base()
+
+
+@dataclass
+class Asked:
+    """One request as the server saw it."""
+
+    path: str
+    headers: dict[str, str]
+    body: dict[str, Any]
+
+
+class WriterServer:
+    """A real OpenAI-compatible server on this machine: `answer` decides what it says.
+
+    `answer(asked, number)` gives the text of a completion, a status with a body, or raw bytes.
+    """
+
+    def __init__(self) -> None:
+        import http.server
+        import threading
+
+        self.asked: list[Asked] = []
+        self.answer: Callable[[Asked, int], str | bytes | tuple[int, str] | dict[str, Any]]
+        self.answer = lambda asked, number: ""
+        self.extra: dict[str, str] = {}
+        lock, outer = threading.Lock(), self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                asked = Asked(self.path, dict(self.headers.items()), json.loads(body))
+                with lock:
+                    outer.asked.append(asked)
+                    number = len(outer.asked)
+                said = outer.answer(asked, number)
+                status, data = 200, b""
+                if isinstance(said, tuple):
+                    status, data = said[0], said[1].encode()
+                elif isinstance(said, bytes):
+                    data = said
+                else:
+                    choice = {"message": {"role": "assistant", "content": said}, "index": 0}
+                    choice |= said if isinstance(said, dict) else {"finish_reason": "stop"}
+                    data = json.dumps({"object": "chat.completion", "choices": [choice]}).encode()
+                try:
+                    self.send_response(status)
+                    for name, value in outer.extra.items():
+                        self.send_header(name, value)
+                    self.send_header("Content-Length", str(len(data)))
+                    self.end_headers()
+                    self.wfile.write(data)
+                except OSError:
+                    pass  # the client gave up
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True)
+        self.thread.start()
+        self.host = f"127.0.0.1:{self.server.server_address[1]}"
+        self.url = f"http://{self.host}/v1"
+
+    def close(self) -> None:
+        """Refuses every connection from here on."""
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
+
+
+@pytest.fixture
+def writer_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[WriterServer]:
+    """A server to ask for sentences; no key is in the environment."""
+    for name in ("LEXIGRAFT_WRITER_KEY", "OPENAI_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    server = WriterServer()
+    yield server
+    server.close()

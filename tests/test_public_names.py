@@ -18,6 +18,7 @@ NAMES = [
     "Lexicon", "Term", "read_lexicon", "Recipe", "read_recipe", "Diagnosis", "Verdict", "Progress",
     "LexigraftError", "CorpusError", "ExportError", "Interrupted", "LexiconError", "MarkerError",
     "ModelError", "Problem", "RecipeError", "RequirementNotMet", "RunError", "SpellingError",
+    "WriterError",
 ]  # fmt: skip
 # A verb whose module has its name, and the function of that module which it calls.
 VERBS = {

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         RequirementNotMet,
         RunError,
         SpellingError,
+        WriterError,
     )
     from lexigraft.export import export
     from lexigraft.lexicon import Lexicon, Term, mark, read_lexicon
@@ -76,6 +77,7 @@ __all__ = [
     "RequirementNotMet",
     "RunError",
     "SpellingError",
+    "WriterError",
 ]
 
 # Modules that are called as a function of theirs.

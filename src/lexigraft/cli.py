@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from lexigraft.exits import DEBUG, Commands
+from lexigraft.exits import DEBUG, EXIT_CODES, Commands
 from lexigraft.options import (
     AllowChanges,
+    BuiltIn,
     Corpus,
+    DryRun,
+    GivenRoute,
     Json,
     LexiconFile,
     Model,
@@ -27,8 +30,12 @@ from lexigraft.options import (
     Route,
     RunFolder,
     SkipBad,
+    Templates,
     TextField,
     Tune,
+    Workers,
+    Writer,
+    WriterModel,
 )
 
 if TYPE_CHECKING:
@@ -52,22 +59,10 @@ _HELP = """Teach a language model words that it does not know, and prove that it
 MODEL is a folder, a hub id, a GGUF file, a run, or smollm2-135m, a small model that is fetched
 once. RUN is the folder that `teach` wrote."""
 
-_EXIT_CODES = """\b
-Exit codes:
-  0    done
-  1    `verify --require` asked for more than the model reached
-  2    a wrong option, lexicon, recipe or marker
-  3    a model that is missing, damaged or of an unsupported kind
-  4    a run folder that is taken, foreign or incomplete; a full disk
-  5    an export that did not reload equal to the run
-  70   a fault of lexigraft itself; LEXIGRAFT_DEBUG=1 shows the traceback
-  130  stopped by Ctrl-C; what was finished is kept"""
-
-
 app = typer.Typer(
     cls=Commands,
     help=_HELP,
-    epilog=_EXIT_CODES,
+    epilog=EXIT_CODES,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -140,21 +135,19 @@ def teach(
     model: Model,
     output: Annotated[Path, typer.Option(help="A new folder for the run.", metavar="RUN")],
     revision: Revision = None,
-    route: Annotated[
-        Literal["auto", "subword", "token", "marker"] | None,
-        typer.Option(help="For every term, over what lexicon and recipe say.", show_default=False),
-    ] = None,
+    route: GivenRoute = None,
     tune: Tune = None,
     recipe: RecipeFile = None,
+    writer: Writer = None,
+    writer_model: WriterModel = None,
+    templates: Templates = None,
     corpus: Corpus = None,
     field: TextField = "text",
     skip_bad: SkipBad = False,
     allow_changes: AllowChanges = False,
     replace: Replace = None,
     seed: Annotated[int, typer.Option(help="Of everything random.", metavar="N")] = 0,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be done, and how long; write nothing.")
-    ] = False,
+    dry_run: DryRun = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in RUN where it stopped.")
     ] = False,
@@ -177,22 +170,26 @@ def teach(
     import lexigraft
     from lexigraft.console import Bars, show_run
 
-    settings = _recipe(recipe, tune=tune, route=route)
+    options: dict[str, Any] = {
+        "recipe": _recipe(recipe, tune=tune, route=route),
+        "writer": writer,
+        "writer_model": writer_model,
+        "templates": templates,
+        "corpus": corpus or (),
+        "replace": replace or (),
+        "revision": revision,
+    }
     if dry_run:
-        more = {"corpus": corpus or (), "revision": revision, "replace": replace or ()}
-        _show_plan(model, lexicon, recipe=settings, output=output, **more)
+        _show_plan(model, lexicon, output=output, **options)
         return
     space = lexigraft.teach(
         model,
         lexicon,
         output,
-        recipe=settings,
-        corpus=corpus or (),
+        **options,
         field=field,
         skip_bad=skip_bad,
         allow_changes=allow_changes,
-        replace=replace or (),
-        revision=revision,
         seed=seed,
         resume=resume,
         force=force,
@@ -393,15 +390,10 @@ def retokenize(
     eos: Annotated[
         bool, typer.Option("--eos", help="End each document with the end-of-text token.")
     ] = False,
-    workers: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="N", help="Processes; by default one for each core."),
-    ] = None,
+    workers: Workers = None,
     skip_bad: SkipBad = False,
     allow_changes: AllowChanges = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be done, and how long; write nothing.")
-    ] = False,
+    dry_run: DryRun = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in DIR where it stopped.")
     ] = False,
@@ -452,16 +444,23 @@ def new(
         Literal["en", "ru"], typer.Option(help="Of its comments and terms, and of the report.")
     ] = "en",
     force: Annotated[bool, typer.Option("--force", help="Replace a file that exists.")] = False,
+    templates: BuiltIn = False,
 ) -> None:
     """Write a commented lexicon to start from.
 
     \b
       lexigraft new words.yaml
       lexigraft new слова.yaml --language ru
+      lexigraft new templates.yaml --templates
     """
     import lexigraft
-    from lexigraft.console import show_new
+    from lexigraft.console import show_new, show_path
 
+    if templates:
+        from lexigraft.corpus import new_templates
+
+        show_path(new_templates(lexicon, force))
+        return
     show_new(lexigraft.new(lexicon, language, force), language)
 
 

@@ -7,6 +7,7 @@
     ├── CorpusError               2  a corpus that cannot be read
     ├── SpellingError             2  a term that this tokenizer cannot spell exactly
     ├── ModelError                3  a model that is missing, damaged or of an unsupported kind
+    ├── WriterError               3  a writer that does not answer, or not with sentences
     ├── RunError                  4  a run folder that is taken, foreign or incomplete
     ├── ExportError               5  an export that did not reload equal to the run
     ├── RequirementNotMet         1  `verify --require` fell short
@@ -34,6 +35,7 @@ __all__ = [
     "RequirementNotMet",
     "RunError",
     "SpellingError",
+    "WriterError",
 ]
 
 
@@ -84,6 +86,12 @@ class SpellingError(LexigraftError):
 
 class ModelError(LexigraftError):
     """A model that cannot be found, read or taught."""
+
+    exit_code = 3
+
+
+class WriterError(LexigraftError):
+    """A model asked for sentences over the network that refuses or cannot be reached."""
 
     exit_code = 3
 

@@ -1,4 +1,4 @@
-"""Arguments and options that several commands share, each with its help."""
+"""Arguments and options, each with its help: those that commands share, and the long ones."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ import typer
 
 __all__ = [
     "AllowChanges",
+    "BuiltIn",
     "Corpus",
+    "DryRun",
+    "GivenRoute",
     "Json",
     "LexiconFile",
     "Model",
@@ -19,8 +22,12 @@ __all__ = [
     "Replace",
     "RunFolder",
     "SkipBad",
+    "Templates",
     "TextField",
     "Tune",
+    "Workers",
+    "Writer",
+    "WriterModel",
 ]
 
 LexiconFile = Annotated[
@@ -37,6 +44,10 @@ Revision = Annotated[
 Route = Annotated[
     Literal["auto", "subword", "token", "marker"],
     typer.Option(help="For every term, over what the lexicon says; auto: per term."),
+]
+GivenRoute = Annotated[
+    Literal["auto", "subword", "token", "marker"] | None,
+    typer.Option(help="For every term, over what lexicon and recipe say.", show_default=False),
 ]
 Tune = Annotated[
     Literal["auto", "rows", "lora", "rows+lora", "full"] | None,
@@ -68,5 +79,33 @@ Corpus = Annotated[
         help="Your own texts, to learn from and to prove the tokens on: a file, a folder or a "
         "glob, .txt, .jsonl or .parquet; may be given several times.",
     ),
+]
+Templates = Annotated[
+    Path | None,
+    typer.Option(
+        help="YAML with templates of your own; `new --templates` writes the built-in ones.",
+        metavar="FILE",
+    ),
+]
+BuiltIn = Annotated[
+    bool,
+    typer.Option("--templates", help="Write the templates of training texts, not a lexicon."),
+]
+Writer = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="An OpenAI-compatible server writes the texts about the terms; definitions, contrasts "
+        "and examples are sent there. Its key: LEXIGRAFT_WRITER_KEY, else OPENAI_API_KEY.",
+    ),
+]
+WriterModel = Annotated[
+    str | None, typer.Option(metavar="NAME", help="The model of the writer's server.")
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Say what would be done, and how long; write nothing.")
+]
+Workers = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="Processes; by default one for each core.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON to stdout and nothing else.")]

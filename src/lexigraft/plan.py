@@ -12,16 +12,17 @@ from pydantic import BaseModel, ConfigDict, Field
 from transformers import PreTrainedModel
 
 from lexigraft.continuing import kept_count
-from lexigraft.corpus import template_texts
+from lexigraft.corpus import BUILT_IN, template_texts
 from lexigraft.diagnose import Diagnosis, diagnose_terms
 from lexigraft.earlier import Earlier, read_earlier
 from lexigraft.host import Host, load_host
 from lexigraft.lexicon import Lexicon, Route, check_against_tokenizer, read_lexicon
 from lexigraft.likelihood import encode, hidden_states
 from lexigraft.progress import Progress, Silent
-from lexigraft.recipe import Recipe
+from lexigraft.recipe import Recipe, with_texts
 from lexigraft.retokenize import find_files
-from lexigraft.run_settings import moves_of, moving_routes, texts_to_write, training_dtype
+from lexigraft.run_settings import moves_of, moving_routes, training_dtype
+from lexigraft.run_texts import templates_of, texts_to_write, writer_work
 from lexigraft.spelling import Spelling, spell
 from lexigraft.training import Moves
 
@@ -36,6 +37,7 @@ _JUDGING = 5.0
 _JUDGED_TOKENS = 6000  # a term, all conditions together
 _WRITTEN_TOKENS = 20
 _ASKED_AGAIN = 0.4  # two checks of the earlier terms against all of the new ones
+_ANSWER = 2.5  # seconds a request to a writer, a few at once; a guess, for servers differ
 _ADAM = 4  # masters, two moments and a gradient
 _OTHER_BYTES = 64_000_000  # three tokenizers, texts, logs and the report
 
@@ -56,6 +58,8 @@ class Plan(BaseModel):
     continues: str | None = Field(None, description="the run that is continued, as it was given")
     kept_terms: int = Field(0, description="its terms, and those before it, that are kept")
     kept_texts: int = Field(0, description="texts that hold them, about; counted in `texts`")
+    writer: str | None = Field(None, description="host that the definitions would be sent to")
+    requests: int = Field(0, description="to the writer, at most: kept answers are not asked again")
 
 
 def plan(
@@ -64,6 +68,9 @@ def plan(
     *,
     recipe: Recipe | None = None,
     route: Route | None = None,
+    writer: str | None = None,
+    writer_model: str | None = None,
+    templates: str | Path | None = None,
     corpus: str | Path | Sequence[str | Path] = (),
     replace: Sequence[str] = (),
     output: str | Path | None = None,
@@ -71,7 +78,9 @@ def plan(
     progress: Progress | None = None,
 ) -> Plan:
     """Diagnoses, counts and times a little; writes nothing. Arguments and errors as of `teach`."""
-    recipe = recipe or Recipe()
+    given = {"writer": writer, "writer_model": writer_model, "templates": templates}
+    recipe = with_texts(recipe or Recipe(), **given)
+    tables = templates_of(recipe.texts)
     if route is not None:
         recipe = recipe.model_copy(update={"route": route})
     progress = progress or Silent()
@@ -104,12 +113,13 @@ def plan(
     corrected = () if earlier is None else earlier.moving_tokens(terms, spelling)
     moves = moves_of(recipe, moving_routes(spelling, corrected))
     surfaces = {t.term: t.surface for t in spelling}
-    templates = [len(encode(tokenizer, t.text)) for t in template_texts(terms, surfaces)]
+    filled = template_texts(terms, surfaces, tables.tables if tables else BUILT_IN)
+    sizes = [len(encode(tokenizer, t.text)) for t in filled]
     kept = kept_count(earlier, recipe.texts)
-    made = _made(terms, len(templates), recipe) + kept
+    made = _made(terms, len(sizes), recipe) + kept
     # a foil is as long as the template in which it stands
     foils = recipe.texts.foils
-    tokens = round(sum(templates) * (1 + foils) + (made - len(templates) * foils) * _WRITTEN_TOKENS)
+    tokens = round(sum(sizes) * (1 + foils) + (made - len(sizes) * foils) * _WRITTEN_TOKENS)
     with progress.stage("Timing the model", None):
         speed, slow = _speed(host.model, recipe), _speed(host.model, None)
     seconds = (
@@ -117,10 +127,12 @@ def plan(
         + texts_to_write(spelling, recipe, earlier) * _WRITTEN_TOKENS * _WRITING / speed
         + (len(terms) + _ASKED_AGAIN * _kept(earlier)) * _JUDGED_TOKENS * _JUDGING / slow
     )
+    host_asked, requests = writer_work(terms, recipe.texts)
+    seconds += requests * _ANSWER
     moving = _moving(host, moves, spelling, recipe, len(corrected))
     return Plan(
         diagnosis=found,
-        texts=len(templates) + made,
+        texts=len(sizes) + made,
         steps=max(1, round(tokens * recipe.training.epochs / recipe.training.batch_tokens)),
         seconds=round(seconds, 1),
         bytes_needed=_disk(host, moving),
@@ -130,6 +142,8 @@ def plan(
         continues=None if earlier is None else earlier.run,
         kept_terms=_kept(earlier),
         kept_texts=kept,
+        writer=host_asked,
+        requests=requests,
     )
 
 

@@ -13,9 +13,10 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from lexigraft.errors import RecipeError
 
@@ -30,6 +31,7 @@ __all__ = [
     "VerifyRecipe",
     "dump_recipe",
     "read_recipe",
+    "with_texts",
 ]
 
 AnyRoute = Literal["auto", "subword", "token", "marker"]
@@ -38,7 +40,8 @@ Tune = Literal["auto", "rows", "lora", "rows+lora", "full"]
 
 
 class _Settings(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # A wrong setting may hold what no traceback shall show, such as an address with a password.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class TextsRecipe(_Settings):
@@ -71,6 +74,43 @@ class TextsRecipe(_Settings):
     kept_in_all: int = Field(
         400, ge=0, le=100_000, description="the most of these; many terms have fewer each"
     )
+    templates: str | None = Field(
+        None,
+        description="YAML file with templates of your own in the place of built-in ones; relative "
+        "to the recipe's file",
+    )
+    writer: str | None = Field(
+        None,
+        description="address of an OpenAI-compatible server (`http://localhost:8080/v1`) that "
+        "writes the texts about the terms; definitions, contrasts and examples are sent there",
+    )
+    writer_model: str | None = Field(None, description="name of the writer's model there")
+
+    @field_validator("writer")
+    @classmethod
+    def _plain_address(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        try:
+            parts = urlsplit(url)
+            whole = parts.scheme in ("http", "https") and bool(parts.hostname)
+            whole = whole and (parts.port is None or parts.port > 0)
+        except ValueError:
+            whole = False
+        if not whole or any(c <= " " or c > "~" for c in url):
+            raise ValueError("must be an address such as http://localhost:8080/v1")
+        if "@" in parts.netloc or parts.query or parts.fragment:
+            raise ValueError(
+                "must be an address alone, without user, password or query, for it is kept in the "
+                "run; the key goes into the environment variable LEXIGRAFT_WRITER_KEY"
+            )
+        return url
+
+    @model_validator(mode="after")
+    def _model_of_a_writer(self) -> TextsRecipe:
+        if self.writer_model is not None and self.writer is None:
+            raise ValueError("writer_model names a model of the writer, and there is no writer")
+        return self
 
 
 class RowsRecipe(_Settings):
@@ -199,10 +239,30 @@ def read_recipe(path: str | Path) -> Recipe:
             f"{path} must hold settings (`training:` …), not a {type(value).__name__}."
         )
     try:
-        return Recipe.model_validate(value or {})
+        recipe = Recipe.model_validate(value or {})
     except ValidationError as error:
-        lines = [_line(item) for item in error.errors(include_url=False)]
-        raise RecipeError("\n".join([f"{path}:", *(f"  {line}" for line in lines)])) from error
+        raise RecipeError("\n".join([f"{path}:", *_lines(error)])) from error
+    if recipe.texts.templates is None:
+        return recipe
+    # Beside the recipe, wherever it is read from; an absolute path stays as it is.
+    return with_texts(recipe, templates=str(path.parent / recipe.texts.templates))
+
+
+def with_texts(recipe: Recipe, **given: str | Path | None) -> Recipe:
+    """`recipe` with those of `texts`' settings that are given. Raises RecipeError."""
+    changes = {name: str(value) for name, value in given.items() if value is not None}
+    if not changes:
+        return recipe
+    try:
+        texts = TextsRecipe.model_validate({**recipe.texts.model_dump(), **changes})
+    except ValidationError as error:
+        raise RecipeError("\n".join(["Settings of the texts:", *_lines(error, "texts")])) from error
+    return recipe.model_copy(update={"texts": texts})
+
+
+def _lines(error: ValidationError, *within: str) -> list[str]:
+    items = error.errors(include_url=False)
+    return [f"  {_line({**item, 'loc': (*within, *item['loc'])})}" for item in items]
 
 
 def _line(item: Any) -> str:
@@ -210,6 +270,8 @@ def _line(item: Any) -> str:
     if item["type"] == "extra_forbidden":
         known = ", ".join(_known(item["loc"][:-1]))
         return f"{place}: unknown; there are {known}"
+    if item["type"] == "value_error":  # in our own words, which repeat no address
+        return f"{place}: {item['ctx']['error']}"
     return f"{place}: {item['msg'][:1].lower()}{item['msg'][1:]} (given: {item['input']!r})"
 
 

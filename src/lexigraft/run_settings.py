@@ -1,4 +1,4 @@
-"""What a recipe comes to in a run at hand: what moves, in which type, how many texts."""
+"""What a recipe comes to in a run at hand: what moves, and in which type."""
 
 from __future__ import annotations
 
@@ -6,15 +6,12 @@ from collections.abc import Sequence
 
 import torch
 
-from lexigraft.continuing import kept_texts_to_write
-from lexigraft.corpus import Text, candidate_count, replay_count
-from lexigraft.earlier import Earlier
 from lexigraft.likelihood import has_bfloat16_units
 from lexigraft.recipe import Recipe
 from lexigraft.spelling import NewToken, Spelling
 from lexigraft.training import Moves, require_possible
 
-__all__ = ["moves_of", "moving_routes", "teacher_passes", "texts_to_write", "training_dtype"]
+__all__ = ["moves_of", "moving_routes", "training_dtype"]
 
 
 def moves_of(recipe: Recipe, routes: set[str]) -> Moves:
@@ -48,16 +45,3 @@ def training_dtype(name: str) -> torch.dtype:
     if torch.cuda.is_available():
         return torch.bfloat16
     return torch.bfloat16 if has_bfloat16_units() else torch.float32
-
-
-def texts_to_write(spelling: Spelling, recipe: Recipe, earlier: Earlier | None = None) -> int:
-    """How many texts the model is asked for; about half of those on its terms are taken."""
-    wanted = recipe.texts
-    marked = sum(term.route == "marker" for term in spelling)
-    about = candidate_count(len(spelling), wanted.written, wanted.held_out)
-    return about + replay_count(wanted.replay, marked) + kept_texts_to_write(earlier, wanted)
-
-
-def teacher_passes(texts: Sequence[Text]) -> int:
-    """The teacher reads every text plain, and those about a term once more with its definition."""
-    return len(texts) + sum(text.term is not None for text in texts)

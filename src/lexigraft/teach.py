@@ -21,8 +21,9 @@ from typing import Literal, cast
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from lexigraft.continuing import evaluation_texts, known_before, require_same_forms
-from lexigraft.corpus import Text, build_texts, kept_texts
+from lexigraft import run_texts
+from lexigraft.continuing import require_same_forms
+from lexigraft.corpus import TemplateFile, Text
 from lexigraft.diagnose import Diagnosis, diagnose_terms
 from lexigraft.earlier import Earlier, read_earlier
 from lexigraft.errors import Interrupted, SpellingError
@@ -39,18 +40,12 @@ from lexigraft.host import Host, load_host
 from lexigraft.lexicon import Lexicon, Route, check_against_tokenizer, dump_lexicon, read_lexicon
 from lexigraft.model_source import resolve_model
 from lexigraft.progress import Progress, Silent
-from lexigraft.recipe import Recipe, dump_recipe
+from lexigraft.recipe import Recipe, dump_recipe, with_texts
 from lexigraft.report import write_model_card, write_report
 from lexigraft.retokenize import Corpus, Mined, Options, find_files, mine
 from lexigraft.rows import load_rows, save_rows
 from lexigraft.run_rows import rows_to_move
-from lexigraft.run_settings import (
-    moves_of,
-    moving_routes,
-    teacher_passes,
-    texts_to_write,
-    training_dtype,
-)
+from lexigraft.run_settings import moves_of, moving_routes, training_dtype
 from lexigraft.spelling import NewToken, Spelling, prove, require_exact, spell
 from lexigraft.training import (
     FolderKeeper,
@@ -98,6 +93,9 @@ def teach(
     *,
     recipe: Recipe | None = None,
     route: Route | None = None,
+    writer: str | None = None,
+    writer_model: str | None = None,
+    templates: str | Path | None = None,
     corpus: str | Path | Sequence[str | Path] = (),
     field: str = "text",
     skip_bad: bool = False,
@@ -118,6 +116,10 @@ def teach(
         output: a new folder; with `resume` one that holds this run, with `force` any run.
         recipe: every setting; None takes the defaults.
         route: for every term, over what lexicon and recipe say.
+        writer: address of an OpenAI-compatible server that writes the texts about the terms, over
+            what the recipe says; its key is in LEXIGRAFT_WRITER_KEY, else in OPENAI_API_KEY.
+        writer_model: name of its model.
+        templates: a YAML file with templates in the place of built-in ones.
         corpus: the user's own texts: files, folders and globs as `retokenize` reads them. Passages
             with the terms become training texts, and no other word of it may change its tokens.
         field: of a JSONL object of the corpus, or the column of a Parquet file, with the text.
@@ -131,11 +133,12 @@ def teach(
         the run's folder, finished: model, adapter, verdict and report.
 
     Raises:
-        LexiconError, ModelError, RecipeError, CorpusError, RunError, SpellingError, ExportError:
-            what was given cannot be used; nothing that was finished is lost.
+        LexiconError, ModelError, RecipeError, CorpusError, RunError, SpellingError, WriterError,
+            ExportError: what was given cannot be used; nothing that was finished is lost.
         Interrupted: Ctrl-C; the message says how to go on.
     """
-    recipe = recipe or Recipe()
+    given = {"writer": writer, "writer_model": writer_model, "templates": templates}
+    recipe = with_texts(recipe or Recipe(), **given)
     if route is not None:
         recipe = recipe.model_copy(update={"route": route})
     progress = progress or Silent()
@@ -143,6 +146,7 @@ def teach(
     terms = lexicon if isinstance(lexicon, Lexicon) else read_lexicon(lexicon)
     sources = find_files(corpus, without=Path(output).expanduser()) if corpus else None
     reading = Options(field=field, skip_bad=skip_bad, passages=recipe.texts.passages)
+    tables = run_texts.templates_of(recipe.texts)
     resolve_model(model, progress.say)
     earlier = read_earlier(model, terms, output, replace=replace, lexicon_path=path)
     try:
@@ -155,6 +159,7 @@ def teach(
                 earlier=earlier,
                 lexicon_path=path,
                 recipe=recipe,
+                templates=tables,
                 seed=seed,
                 progress=progress,
                 corpus=sources,
@@ -181,6 +186,7 @@ class _Run:
     earlier: Earlier | None
     lexicon_path: Path | None
     recipe: Recipe
+    templates: TemplateFile | None
     seed: int
     progress: Progress
     corpus: Corpus | None
@@ -209,6 +215,7 @@ class _Run:
     def _begin(self) -> None:
         tokenizer = self.host.tokenizer
         check_against_tokenizer(self.lexicon, tokenizer.all_special_tokens, self.lexicon_path)
+        recipe = run_texts.identified(self.recipe, self.templates)
         identity = Identity(
             model=self.model,
             revision=self.host.facts.revision or self.revision,
@@ -216,8 +223,8 @@ class _Run:
             lexicon=self.lexicon.name,
             lexicon_digest=self.lexicon.digest(),
             terms={t.term: _digest(t.model_dump_json()) for t in self.lexicon},
-            recipe=self.recipe.model_dump(mode="json"),
-            recipe_digest=self.recipe.digest(),
+            recipe=recipe.model_dump(mode="json"),
+            recipe_digest=recipe.digest(),
             seed=self.seed,
             corpus={f.name: (f.size, f.modified) for f in self.corpus.files} if self.corpus else {},
             continues=() if self.earlier is None else self.earlier.chain,
@@ -225,7 +232,8 @@ class _Run:
         )
         self.space.begin(identity, installed_versions())
         self.space.write_text(self.space.lexicon, dump_lexicon(self.lexicon))
-        self.space.write_text(self.space.recipe, dump_recipe(self.recipe))
+        kept = run_texts.as_kept(self.recipe, self.templates, self.space)
+        self.space.write_text(self.space.recipe, dump_recipe(kept))
         if self.earlier is not None and not self.space.earlier.is_file():
             self.space.write_json(self.space.earlier, self.earlier)
 
@@ -368,34 +376,20 @@ class _Run:
     def _write_texts(self) -> None:
         if self.space.is_done("texts"):
             return
-        wanted = self.recipe.texts
-        total = texts_to_write(self.spelling, self.recipe, self.earlier)
-        with self._stage("texts"), self.progress.stage(_TITLES["texts"], total) as advance:
-            model = self._fast_copy()
-            kept = kept_texts(
-                model,
-                self.host.tokenizer,
-                known_before(self.earlier),
-                each=wanted.kept,
-                at_most=wanted.kept_in_all,
-                seed=self.seed,
-                advance=advance,
-            )
-            texts = build_texts(
-                model,
+        with self._stage("texts"):
+            texts = run_texts.texts_to_learn(
                 self.host.tokenizer,
                 self.lexicon,
                 self.spelling,
-                evaluation_texts(self.lexicon, self.earlier),
-                written=wanted.written,
-                held_out=wanted.held_out,
-                swapped=wanted.swapped,
-                foils=wanted.foils,
-                replay=wanted.replay,
+                self.earlier,
+                self.recipe,
+                self.templates,
+                self.space,
+                copied=self._fast_copy,
                 passages=self._passages(),
-                kept=kept,
+                title=_TITLES["texts"],
                 seed=self.seed,
-                advance=advance,
+                progress=self.progress,
             )
             self.space.write_lines(self.space.texts, texts)
 
@@ -406,7 +400,8 @@ class _Run:
         texts = [Text.model_validate(x) for x in self.space.read_lines(self.space.texts)]
         model = self._fast_copy()
         with self._stage("training"):
-            with self.progress.stage("Asking the teacher", teacher_passes(texts)) as advance:
+            passes = run_texts.teacher_passes(texts)
+            with self.progress.stage("Asking the teacher", passes) as advance:
                 lessons = make_lessons(
                     model,
                     self.host.tokenizer,

@@ -39,8 +39,8 @@ _LOCK = ".lock"
 # Everything that a run writes at the top of its folder; anything else there is somebody else's.
 _OURS = {
     RECORD, "recipe.yaml", "lexicon.yaml", "diagnosis.json", "spelling", "corpus.json",
-    "earlier.json", "rows.safetensors", "texts.jsonl", "training", "adapter", "model",
-    "verdict.json", "report.html", "README.md",
+    "earlier.json", "rows.safetensors", "templates.yaml", "answers.jsonl", "texts.jsonl",
+    "training", "adapter", "model", "verdict.json", "report.html", "README.md",
 }  # fmt: skip
 
 
@@ -140,6 +140,16 @@ class Workspace:
     def rows(self) -> Path:
         """First values of new embedding rows."""
         return self.root / "rows.safetensors"
+
+    @property
+    def templates(self) -> Path:
+        """The user's own templates as they were read, YAML."""
+        return self.root / "templates.yaml"
+
+    @property
+    def answers(self) -> Path:
+        """Sentences that a larger model was asked for, as they came."""
+        return self.root / "answers.jsonl"
 
     @property
     def texts(self) -> Path:

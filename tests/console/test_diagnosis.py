@@ -124,6 +124,7 @@ def plan(diagnosis: Diagnosis, **changes: Any) -> Any:
         "trainable": 4_884_480,
         "notes": ("The disk is nearly full.",),
         "continues": None,
+        "writer": None,
     }
     return SimpleNamespace(**{**values, **changes})
 
@@ -159,6 +160,23 @@ def test_a_plan_of_a_run_on_a_run(
     found = build_diagnosis(build_look(), language=language)
     show_plan(plan(found, continues="runs/words", kept_terms=4, kept_texts=32))
     assert line in " ".join(screen().split())
+
+
+@pytest.mark.parametrize(
+    ("language", "count", "sent"),
+    [
+        ("en", "Requests to the writer 12", "they go to writer.example."),
+        ("ru", "Запросов к автору текстов 12", "они уйдут на writer.example."),
+    ],
+)
+def test_a_plan_of_a_run_with_a_writer(
+    build_look: Look, build_diagnosis: Build, screen: Screen, language: str, count: str, sent: str
+) -> None:
+    found = build_diagnosis(build_look(), language=language)
+    show_plan(plan(found, writer="writer.example", requests=12))
+    said = " ".join(screen().split())
+    assert count in said
+    assert sent in said
 
 
 def test_a_plan_in_russian_without_an_estimate(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
-from lexigraft.corpus import Text, build_texts, kept_texts, kept_to_write
+from lexigraft.corpus import BUILT_IN, Text, build_texts, kept_texts, kept_to_write
 from lexigraft.host import Host
 from lexigraft.lexicon import Lexicon, Term, find_term
 from lexigraft.spelling import SpelledTerm, Spelling
@@ -50,6 +51,17 @@ def test_half_is_given_and_half_is_written(make_host: Callable[..., Host]) -> No
     assert 0 < sum(text.held_out for text in texts) <= len(texts) // 7
     assert made(make_host(), 8, 100) == texts
     assert made(make_host(), 8, 100, seed=1) != texts
+
+
+def test_what_is_given_is_in_the_runs_own_templates(make_host: Callable[..., Host]) -> None:
+    host = make_host()
+    noun = {"noun": {"definition": ("Here is {a}, {d}.",), "reverse": ()}}
+    own = replace(BUILT_IN["en"], defining={**BUILT_IN["en"].defining, **noun})
+    known = [(KNOWN, SURFACES)]
+    tables = {**BUILT_IN, "en": own}
+    texts = kept_texts(host.model, host.tokenizer, known, each=8, at_most=100, tables=tables)
+    given = {t.text for t in texts if t.kept == "zorblax" and "machine" in t.text}
+    assert given == {"Here is a zorblax, a machine."}
 
 
 @pytest.mark.parametrize(

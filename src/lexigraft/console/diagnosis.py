@@ -128,9 +128,13 @@ def show_plan(plan: Plan) -> None:
         held = say("plan.kept", language, terms=plan.kept_terms, texts=plan.kept_texts)
         work.add_row(say("plan.continues", language), shown(f"{plan.continues}: {held}", "", 300))
     work.add_row(say("plan.texts", language), words.integer(plan.texts))
+    if plan.writer is not None:
+        work.add_row(say("plan.requests", language), words.integer(plan.requests))
     work.add_row(say("plan.steps", language), words.integer(plan.steps))
     work.add_row(say("plan.trainable", language), words.integer(plan.trainable))
     work.add_row(say("plan.time", language), time_needed)
     work.add_row(say("plan.disk", language), byte_count(plan.bytes_needed, language))
     out.print(work)
+    if plan.writer is not None:
+        out.print(shown(say("plan.sent", language, host=plan.writer), most=300))
     out.print(shown(say("plan.nothing", language), "dim"))

@@ -79,6 +79,11 @@ WORDS: dict[str, dict[Language, str]] = {
         "ru": "сохраняемых терминов {terms}, текстов для этого {texts}",
     },
     "plan.texts": {"en": "Texts to learn from", "ru": "Учебных текстов"},
+    "plan.requests": {"en": "Requests to the writer", "ru": "Запросов к автору текстов"},
+    "plan.sent": {
+        "en": "Definitions, contrasts and examples leave this machine: they go to {host}.",
+        "ru": "Определения, различия и примеры покидают этот компьютер: они уйдут на {host}.",
+    },
     "plan.steps": {"en": "Training steps", "ru": "Шагов обучения"},
     "plan.trainable": {"en": "Parameters that move", "ru": "Обучаемых параметров"},
     "plan.time": {"en": "Time, about", "ru": "Время, примерно"},

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lexigraft.corpus.swapping import foil_texts, swapped_texts
+from lexigraft.corpus.tables import BUILT_IN, Tables
 from lexigraft.corpus.templates import template_texts
 from lexigraft.corpus.texts import Text, reject_seen, without_repeats
 from lexigraft.corpus.wording import has_foreign_markers, terms_in, written_as
@@ -31,6 +32,8 @@ def build_texts(
     swapped: bool = True,
     foils: float = 0.0,
     passages: Mapping[str, Sequence[str]] | None = None,
+    answers: Mapping[str, Sequence[str]] | None = None,
+    tables: Tables = BUILT_IN,
     kept: Sequence[Text] = (),
     advance: Callable[[int], None] | None = None,
 ) -> list[Text]:
@@ -38,13 +41,18 @@ def build_texts(
 
     `written` and `held_out` count texts a term, `replay` counts texts of the whole run.
     `swapped` adds sentences of one term with another in them, `foils` a share of all texts with an
-    untaught word in them. `passages` are texts of the user's by term; `kept` hold the terms of an
-    earlier run, and are left out where one of these terms stands in them.
+    untaught word in them. `passages` are texts of the user's by term. `answers` are sentences of a
+    larger model by term, chosen from in the place of what `model` would write about the terms.
+    `kept` hold the terms of an earlier run, and are left out where one of these terms stands in
+    them.
     `model` and `tokenizer` are the untaught ones. The texts hold no token ids: the token route's
     new tokens appear when the grown tokenizer reads them.
     """
     surfaces = {t.term: t.surface for t in spelling}
-    texts = [*template_texts(lexicon, surfaces), *_passages(passages or {}, lexicon, surfaces)]
+    texts = [
+        *template_texts(lexicon, surfaces, tables),
+        *_passages(passages or {}, lexicon, surfaces),
+    ]
     if written:
         texts += written_texts(
             model,
@@ -54,6 +62,7 @@ def build_texts(
             keep=written,
             held_out=held_out,
             seed=seed,
+            answers=answers,
             advance=advance,
         )
     texts = without_repeats(reject_seen(texts, evaluation))

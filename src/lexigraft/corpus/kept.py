@@ -15,6 +15,7 @@ from itertools import chain, zip_longest
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lexigraft.corpus.openings import openings
+from lexigraft.corpus.tables import BUILT_IN, Tables
 from lexigraft.corpus.templates import template_texts
 from lexigraft.corpus.texts import Text
 from lexigraft.generation import sample
@@ -36,18 +37,19 @@ def kept_texts(
     *,
     each: int,
     at_most: int,
+    tables: Tables = BUILT_IN,
     seed: int = 0,
     advance: Callable[[int], None] | None = None,
 ) -> list[Text]:
     """Up to `each` texts about every known term, and no more than `at_most` in all.
 
     Where that is too few for all, every term has its like share; with more terms than texts, chance
-    leaves some out. `model` and `tokenizer` are those that know the terms. Texts that the model
-    writes and that lose the term, or are no sentence, are left out. `advance` is told how many
-    texts are written.
+    leaves some out. `model` and `tokenizer` are those that know the terms, `tables` the templates
+    of the run at hand. Texts that the model writes and that lose the term, or are no sentence, are
+    left out. `advance` is told how many texts are written.
     """
     shares = _shares(known, each, at_most, seed)
-    given = [_given(lexicon, surfaces, seed) for lexicon, surfaces in known]
+    given = [_given(lexicon, surfaces, tables, seed) for lexicon, surfaces in known]
     own: list[list[Text]] = []
     asked: list[tuple[int, Lexicon, Term, str]] = []
     for number, (lexicon, surfaces) in enumerate(known):
@@ -96,11 +98,13 @@ def _shares(
     return {term: share + (place < more) for place, term in enumerate(terms)}
 
 
-def _given(lexicon: Lexicon, surfaces: Mapping[str, str], seed: int) -> dict[str, list[Text]]:
+def _given(
+    lexicon: Lexicon, surfaces: Mapping[str, str], tables: Tables, seed: int
+) -> dict[str, list[Text]]:
     """The lexicon's own texts by term: of each kind one, then of each kind a second one."""
     chance = random.Random(seed)
     found: dict[str, dict[str, list[Text]]] = {term.term: {} for term in lexicon}
-    for text in template_texts(lexicon, surfaces):
+    for text in template_texts(lexicon, surfaces, tables):
         if text.term is not None:
             made = Text(text=text.text, kind="kept", kept=text.term)
             found[text.term].setdefault(text.kind, []).append(made)

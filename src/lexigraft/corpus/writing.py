@@ -1,5 +1,7 @@
 """Texts that the model writes itself: about each term, with its definition before it, and freely.
 
+Those about a term may come from a larger model instead; they are chosen in the same way.
+
 Texts about a term are kept by how much likelier the definition makes them: the mean over tokens
 outside the term of log p(token | definition, before) - log p(token | before). The term's own tokens
 do not count: a definition in the prompt makes them likelier in any sentence.
@@ -194,16 +196,21 @@ def written_texts(
     keep: int,
     held_out: int = 2,
     seed: int = 0,
+    answers: Mapping[str, Sequence[str]] | None = None,
     advance: Callable[[int], None] | None = None,
 ) -> list[Text]:
     """Up to `keep` texts a term (and up to `held_out` more for validation), best gain first.
 
-    `tokenizer` is the untaught one; markers stand in the texts as the model will see them.
+    `tokenizer` is the untaught one; markers stand in the texts as the model will see them. With
+    `answers`, sentences of a larger model by term, the texts are chosen from these alone.
     """
-    wanted = round((keep + held_out) * _OVERSAMPLE)
-    candidates = _candidates(
-        model, tokenizer, lexicon, surfaces, wanted=wanted, seed=seed, advance=advance
-    )
+    if answers is None:
+        wanted = round((keep + held_out) * _OVERSAMPLE)
+        candidates = _candidates(
+            model, tokenizer, lexicon, surfaces, wanted=wanted, seed=seed, advance=advance
+        )
+    else:
+        candidates = _answered(answers, lexicon, surfaces)
     out: list[Text] = []
     for term in lexicon:
         pools = candidates[term.term]
@@ -265,6 +272,28 @@ def _candidates(
         written = written_as(text, lexicon, surfaces, bare=(term.term,))
         found[term.term][request.word is not None][written] = None
     return {name: (list(own), list(other)) for name, (own, other) in found.items()}
+
+
+def _answered(
+    answers: Mapping[str, Sequence[str]], lexicon: Lexicon, surfaces: Mapping[str, str]
+) -> dict[str, tuple[list[str], list[str]]]:
+    """The usable sentences of a larger model, as `_candidates` has them: the second pool is empty.
+
+    Its sentences are whole, so nothing is cut from them.
+    """
+    return {
+        term.term: (
+            list(
+                dict.fromkeys(
+                    written_as(text, lexicon, surfaces, bare=(term.term,))
+                    for text in answers.get(term.term, ())
+                    if _usable(text, term, lexicon, surfaces)
+                )
+            ),
+            [],
+        )
+        for term in lexicon
+    }
 
 
 def _apart(count: int, held_out: int) -> frozenset[int]:

@@ -33,7 +33,7 @@ from lexigraft.lexicon.schema import (
     Route,
     Term,
 )
-from lexigraft.lexicon.template import new_lexicon
+from lexigraft.lexicon.template import new_lexicon, write_new
 
 __all__ = [
     "SLOT",
@@ -62,4 +62,5 @@ __all__ = [
     "new_lexicon",
     "read_lexicon",
     "unmark",
+    "write_new",
 ]

@@ -9,7 +9,7 @@ from pathlib import Path
 from lexigraft.errors import LexigraftError
 from lexigraft.lexicon.schema import Language
 
-__all__ = ["new_lexicon", "template"]
+__all__ = ["new_lexicon", "template", "write_new"]
 
 _ENGLISH = """\
 # A lexicon: the words, symbols and concepts that a model is to be taught.
@@ -178,8 +178,14 @@ def new_lexicon(path: str | Path, language: Language = "en", force: bool = False
         path = path.with_name(f"{path.name}.yaml")
     if path.suffix.lower() not in (".yaml", ".yml"):
         raise LexigraftError(f"{path}: a commented lexicon is YAML; name a file that ends in .yaml")
+    write_new(path, template(language, path.name), force)
+    return path
+
+
+def write_new(path: Path, text: str, force: bool = False) -> None:
+    """Writes a file to start from, whole or not at all. Raises LexigraftError as `new_lexicon`."""
     try:
-        _write(path, template(language, path.name), force)
+        _write(path, text, force)
     except FileExistsError as error:
         raise LexigraftError(
             f"{path} exists and was left as it is: choose another name, or replace it with --force"
@@ -189,7 +195,6 @@ def new_lexicon(path: str | Path, language: Language = "en", force: bool = False
             f"{path} cannot be written ({error.strerror}): check that the folder exists, may be "
             "written to and has space"
         ) from error
-    return path
 
 
 def _write(path: Path, text: str, force: bool) -> None:
