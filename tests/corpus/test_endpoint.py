@@ -150,10 +150,15 @@ def test_without_a_model_one_is_asked_for(writer_server: Any) -> None:
 
 
 def test_a_failure_keeps_what_was_answered(writer_server: Any) -> None:
+    refused = threading.Event()
+
     def answer(asked: Any, number: int) -> str | tuple[int, str]:
         if content(asked) == "3":
+            refused.set()
             return 401, ""
-        time.sleep(0.05)
+        # long enough for the client to hear the refusal first
+        refused.wait(10)
+        time.sleep(0.5)
         return f"answer {content(asked)}"
 
     writer_server.answer = answer
