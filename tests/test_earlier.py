@@ -409,7 +409,7 @@ def test_interrupted_it_ends_as_an_unbroken_run(
     module: Any = importlib.import_module("lexigraft.teach")
     output = tmp_path / "three"
     for number, what in enumerate(
-        ("prove", "rows_to_move", "build_texts", "save_taught", "verify")
+        ("prove", "rows_to_move", "texts_to_learn", "save_taught", "verify")
     ):
 
         def stop(*_: Any, **__: Any) -> None:

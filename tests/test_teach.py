@@ -326,7 +326,7 @@ def interrupt_once(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, turn:
 # In the order of the pipeline. Before the first nothing is written but an empty run.
 BREAKS = (
     ("load_host", 1), ("diagnose_terms", 1), ("spell", 1), ("prove", 1), ("rows_to_move", 1),
-    ("save_rows", 1), ("build_texts", 1), ("make_lessons", 1), ("FolderKeeper.save", 1),
+    ("save_rows", 1), ("texts_to_learn", 1), ("make_lessons", 1), ("FolderKeeper.save", 1),
     ("FolderKeeper.log", 2), ("FolderKeeper.save", 2), ("FolderKeeper.log", 3), ("save_taught", 1),
     ("merged_model", 1), ("write_merged", 1), ("write_adapter", 1), ("verify", 1),
     ("write_report", 1), ("write_model_card", 1),

@@ -21,7 +21,6 @@ from typing import Literal, cast
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from lexigraft import run_texts
 from lexigraft.continuing import require_same_forms
 from lexigraft.corpus import TemplateFile, Text
 from lexigraft.diagnose import Diagnosis, diagnose_terms
@@ -46,6 +45,13 @@ from lexigraft.retokenize import Corpus, Mined, Options, find_files, mine
 from lexigraft.rows import load_rows, save_rows
 from lexigraft.run_rows import rows_to_move
 from lexigraft.run_settings import moves_of, moving_routes, training_dtype
+from lexigraft.run_texts import (
+    as_kept,
+    identified,
+    teacher_passes,
+    templates_of,
+    texts_to_learn,
+)
 from lexigraft.spelling import NewToken, Spelling, prove, require_exact, spell
 from lexigraft.training import (
     FolderKeeper,
@@ -146,7 +152,7 @@ def teach(
     terms = lexicon if isinstance(lexicon, Lexicon) else read_lexicon(lexicon)
     sources = find_files(corpus, without=Path(output).expanduser()) if corpus else None
     reading = Options(field=field, skip_bad=skip_bad, passages=recipe.texts.passages)
-    tables = run_texts.templates_of(recipe.texts)
+    tables = templates_of(recipe.texts)
     resolve_model(model, progress.say)
     earlier = read_earlier(model, terms, output, replace=replace, lexicon_path=path)
     try:
@@ -215,7 +221,7 @@ class _Run:
     def _begin(self) -> None:
         tokenizer = self.host.tokenizer
         check_against_tokenizer(self.lexicon, tokenizer.all_special_tokens, self.lexicon_path)
-        recipe = run_texts.identified(self.recipe, self.templates)
+        recipe = identified(self.recipe, self.templates)
         identity = Identity(
             model=self.model,
             revision=self.host.facts.revision or self.revision,
@@ -232,7 +238,7 @@ class _Run:
         )
         self.space.begin(identity, installed_versions())
         self.space.write_text(self.space.lexicon, dump_lexicon(self.lexicon))
-        kept = run_texts.as_kept(self.recipe, self.templates, self.space)
+        kept = as_kept(self.recipe, self.templates, self.space)
         self.space.write_text(self.space.recipe, dump_recipe(kept))
         if self.earlier is not None and not self.space.earlier.is_file():
             self.space.write_json(self.space.earlier, self.earlier)
@@ -377,7 +383,7 @@ class _Run:
         if self.space.is_done("texts"):
             return
         with self._stage("texts"):
-            texts = run_texts.texts_to_learn(
+            texts = texts_to_learn(
                 self.host.tokenizer,
                 self.lexicon,
                 self.spelling,
@@ -400,7 +406,7 @@ class _Run:
         texts = [Text.model_validate(x) for x in self.space.read_lines(self.space.texts)]
         model = self._fast_copy()
         with self._stage("training"):
-            passes = run_texts.teacher_passes(texts)
+            passes = teacher_passes(texts)
             with self.progress.stage("Asking the teacher", passes) as advance:
                 lessons = make_lessons(
                     model,
