@@ -138,7 +138,9 @@ class _Crew:
             try:
                 index, result = self._done.get(timeout=0.1)
             except queue.Empty:
-                if self._stop.is_set() and not any(t.is_alive() for t in self._threads):
+                ended = self._stop.is_set() and not any(t.is_alive() for t in self._threads)
+                # The last of them may have put its result here after the wait was over.
+                if ended and self._done.empty():
                     return
                 continue
             count -= 1
