@@ -184,7 +184,7 @@ class Limits(_Settings):
     """What teaching may cost."""
 
     drift_limit: float = Field(
-        0.1,
+        0.15,
         gt=0,
         description="mean KL to the untaught model, nats a token; training keeps to it as well",
     )
