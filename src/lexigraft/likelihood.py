@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any, NamedTuple, cast
 from weakref import WeakKeyDictionary
 
@@ -34,6 +35,7 @@ __all__ = [
     "packs",
     "pair",
     "rough_products",
+    "shared_length",
     "sum_log_probabilities",
     "token_log_probabilities",
 ]
@@ -95,12 +97,14 @@ def pair(tokenizer: PreTrainedTokenizerBase, prefix: str, continuation: str) -> 
     """
     start = document_start(tokenizer)
     whole = encode(tokenizer, prefix + continuation)
-    shared = 0
-    for left, right in zip(encode(tokenizer, prefix), whole, strict=False):
-        if left != right:
-            break
-        shared += 1
+    shared = shared_length(encode(tokenizer, prefix), whole)
     return Pair(start + whole[:shared], whole[shared:])
+
+
+def shared_length(one: Sequence[int], other: Sequence[int]) -> int:
+    """How many ids both begin with."""
+    same = (left == right for left, right in zip(one, other, strict=False))
+    return sum(takewhile(bool, same))
 
 
 def output_rows(model: PreTrainedModel) -> Float[Tensor, "rows dim"]:

@@ -19,7 +19,7 @@ from lexigraft.checks.prompts import DEFINITION_CHATS, TERM_CHATS, definition_li
 from lexigraft.checks.ranking import Ranking, summarise
 from lexigraft.checks.results import Chat, Condition
 from lexigraft.lexicon import Lexicon
-from lexigraft.likelihood import Pair, encode
+from lexigraft.likelihood import Pair, encode, shared_length
 
 __all__ = ["CHATTED", "Unchatted", "chat_definition", "chat_pair", "chat_term", "summary_of"]
 
@@ -48,9 +48,7 @@ def chat_pair(tokenizer: PreTrainedTokenizerBase, question: str, answer: str) ->
     if not isinstance(asked, str) or question not in asked:
         raise Unchatted("drops")
     before, whole = encode(tokenizer, asked), encode(tokenizer, asked + answer)
-    shared = 0
-    while shared < min(len(before), len(whole)) and before[shared] == whole[shared]:
-        shared += 1
+    shared = shared_length(before, whole)
     if not 0 < shared < len(whole):
         raise Unchatted("drops")
     return Pair(whole[:shared], whole[shared:])

@@ -30,7 +30,7 @@ from lexigraft.checks.judged import Judged
 from lexigraft.checks.prompts import RELATED_PROMPTS
 from lexigraft.checks.results import Leakage
 from lexigraft.lexicon import Lexicon, Term
-from lexigraft.likelihood import Pair, encode, head_chunks, output_rows, pair
+from lexigraft.likelihood import Pair, encode, head_chunks, output_rows, pair, shared_length
 
 __all__ = ["emissions", "key_words", "leakage", "related_log_probabilities"]
 
@@ -171,10 +171,7 @@ def _pieces(judged: Judged, surface: str) -> list[int]:
     """The ids of `surface` in the middle of a text, leading space included."""
     before = encode(judged.tokenizer, "a")
     whole = encode(judged.tokenizer, f"a {surface}")
-    shared = 0
-    while shared < min(len(before), len(whole)) and before[shared] == whole[shared]:
-        shared += 1
-    return whole[shared:]
+    return whole[shared_length(before, whole) :]
 
 
 @torch.inference_mode()
