@@ -585,7 +585,7 @@ def command_page() -> str:
     parts = [
         "# The command line",
         "What `--help` says, of lexigraft and of each command. This page is generated: "
-        "`UPDATE_DOCS=1 pytest\ntests/test_readme.py` writes it from `src/lexigraft/cli.py`.",
+        "`UPDATE_DOCS=1 pytest\ntests/test_readme.py` writes it from `src/lexigraft/cli/`.",
         f"```text\n{overview}\n```",
     ]
     for name, text in zip(commands, helps, strict=True):
