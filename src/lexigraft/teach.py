@@ -428,6 +428,7 @@ class _Run:
                 rank=settings.rank,
                 alpha=settings.alpha,
                 seed=self.seed,
+                terms=[t.term for t in (*self.corrected, *self.spelling.new_tokens)],
             )
             steps = count_steps(trained, settings, self.seed)
             with self.progress.stage(_TITLES["training"], steps) as advance:

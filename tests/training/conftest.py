@@ -67,6 +67,7 @@ class Case:
             rank=rank,
             alpha=2.0 * rank,
             seed=seed,
+            terms=[token.term for token in self.spelling.new_tokens],
         )
 
     def lessons(self, texts: tuple[Text, ...] = TEXTS, **changes: Any) -> list[Lesson]:

@@ -240,8 +240,10 @@ def test_each_kind_has_its_own_rate(start: Callable[..., Any], moves: Moves) -> 
     run(trainable, lessons, held_out, Memory(), settings)
     for name, value in trainable.masters.items():
         rate = settings.learning_rate
-        if name.startswith("rows."):
+        if name.startswith("shared."):
             rate = settings.rows_learning_rate
+        elif name.startswith("rows."):
+            rate = 0.3 * settings.rows_learning_rate
         elif moves == "full":
             rate = settings.full_learning_rate
         moved = float((value - before[name] * (1 - rate * 0.01)).abs().max())

@@ -64,6 +64,44 @@ def test_what_was_taught_merges_to_the_same_logits(
     assert bool(taught.weights) == (moves == "full")
 
 
+def test_forms_that_no_text_holds_learn_with_those_that_do(case: Case) -> None:
+    tokens = case.spelling.new_tokens
+    terms = [token.term for token in tokens]
+    first = terms[0]
+    assert terms.count(first) > 1
+    assert len(set(terms)) > 1
+    before = case.rows()
+    assert before is not None
+    trainable = case.trainable("rows")
+    assert trainable.shares
+    seen = torch.tensor([[1, tokens[0].id, 2, 3]])
+    trainable.states(seen).pow(2).sum().backward()
+    for name, gradient in trainable.gradients().items():
+        trainable.masters[name] -= 0.1 * gradient
+    trainable.push()
+    taught = trainable.taught()
+    assert taught.input_rows is not None
+    moved = taught.input_rows - before.input
+    own = moved[0].norm()
+    assert own > 0
+    for row, term in zip(moved[1:], terms[1:], strict=True):
+        # half of what the form that was read moved by is its own, and half its term's
+        wanted = moved[0] / 2 if term == first else torch.zeros_like(row)
+        torch.testing.assert_close(row, wanted, rtol=1e-4, atol=float(own) * 1e-4)
+
+
+def test_single_rows_share_nothing(case: Case) -> None:
+    rows = case.rows()
+    assert rows is not None
+    single = [str(number) for number in range(len(rows.ids))]
+    trainable = Trainable(
+        case.host.model, "rows", rows, case.spelling.rows_after, rank=2, alpha=2.0, seed=0,
+        terms=single,
+    )  # fmt: skip
+    assert not trainable.shares
+    assert {name.split(".")[0] for name in trainable.masters} == {"rows"}
+
+
 @pytest.mark.parametrize("moves", ["rows", "lora", "rows+lora"])
 def test_no_old_weight_moves(case: Case, moves: Moves) -> None:
     before = state_of(case.host.model)

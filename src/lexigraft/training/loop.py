@@ -32,6 +32,8 @@ _SCALES = (0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5)
 # against 0.066 and 0.122 nats a token on the embedded base.
 _DRIFT_SEEN = 0.4
 _BETAS = (0.9, 0.99)
+# What a row has to itself moves more slowly than what it shares with the other forms of its term.
+_OWN = 0.3
 
 
 @dataclass
@@ -229,8 +231,10 @@ class _Run:
     def _rate(self, name: str, steps: int) -> float:
         settings = self.settings
         peak = settings.learning_rate
-        if name.startswith("rows."):
+        if name.startswith("shared."):
             peak = settings.rows_learning_rate
+        elif name.startswith("rows."):
+            peak = settings.rows_learning_rate * (_OWN if self.trainable.shares else 1.0)
         elif self.trainable.moves == "full":
             peak = settings.full_learning_rate
         warm = max(1, round(settings.warm_up * steps))
@@ -256,7 +260,7 @@ class _Run:
             square.lerp_(gradient * gradient, 1 - second)
             rate = self._rate(name, steps)
             # A new row's norm says how often its token is said: it is not pulled to zero.
-            if not name.startswith("rows."):
+            if not name.startswith(("rows.", "shared.")):
                 master.mul_(1 - rate * _DECAY)
             scale = (square / (1 - second**count)).sqrt_().add_(1e-8)
             master.addcdiv_(mean, scale, value=-rate / (1 - first**count))

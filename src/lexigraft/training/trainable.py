@@ -2,12 +2,14 @@
 
 LoRA comes from PEFT, injected into the model. New rows are kept beside the embedding matrix and
 put into its output: training them never copies or touches an old row (PEFT's own trainable tokens
-copy the whole matrix at every step).
+copy the whole matrix at every step). The rows of one term's forms share a part that is trained
+with all of them, so that what the texts teach of one form is known of those that they do not hold.
 """
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import Any, Literal, cast
 
 import torch
@@ -27,7 +29,10 @@ _PREFIX = "base_model.model."
 
 
 class Trainable:
-    """A model prepared for teaching. It takes the model over: it serves nothing else after."""
+    """A model prepared for teaching. It takes the model over: it serves nothing else after.
+
+    `terms` names the term of each of `rows`; without it no two rows share anything.
+    """
 
     def __init__(
         self,
@@ -39,6 +44,7 @@ class Trainable:
         rank: int,
         alpha: float,
         seed: int,
+        terms: Sequence[str] = (),
     ) -> None:
         self.model = model
         self.moves = moves
@@ -58,8 +64,10 @@ class Trainable:
         if "lora" in moves:
             self._inject(seed)
         self._rows: dict[str, nn.Parameter] = {}
+        self._shared: dict[str, nn.Parameter] = {}
         if rows is not None:
             self._hold(rows)
+            self._share(terms)
         self._full = dict(model.named_parameters()) if moves == "full" else {}
         self.masters = {
             name: value.detach().float().clone() for name, value in self._moving().items()
@@ -115,21 +123,44 @@ class Trainable:
 
         def replace(module: nn.Module, args: tuple[Any, ...], output: Tensor) -> Tensor:
             places = self._index[args[0]]
-            new = self._rows["input"][places.clamp_min(0)]
+            new = self._whole("input")[places.clamp_min(0)]
             if scale is not None:
                 new = new * torch.as_tensor(scale, dtype=new.dtype, device=device)
             return torch.where((places >= 0)[..., None], new, output)
 
         embedding.register_forward_hook(replace)
 
+    def _share(self, terms: Sequence[str]) -> None:
+        """A part of all rows of a term, where some term has several; it begins at zero."""
+        numbers = {term: number for number, term in enumerate(dict.fromkeys(terms))}
+        if len(numbers) == len(terms):
+            return
+        self._group = torch.tensor([numbers[term] for term in terms], device=self.model.device)
+        self._shared = {
+            name: nn.Parameter(torch.zeros_like(value[: len(numbers)]))
+            for name, value in self._rows.items()
+            if value.requires_grad
+        }
+
+    def _whole(self, side: str) -> Float[Tensor, "new dim"]:
+        """The rows as the model reads them: each row's own part and its term's."""
+        rows = self._rows[side]
+        return rows + self._shared[side][self._group] if side in self._shared else rows
+
     def _moving(self) -> dict[str, nn.Parameter]:
         rows = {f"rows.{n}": p for n, p in self._rows.items() if p.requires_grad}
-        return {**self._lora, **rows, **self._full}
+        shared = {f"shared.{n}": p for n, p in self._shared.items()}
+        return {**self._lora, **rows, **shared, **self._full}
+
+    @property
+    def shares(self) -> bool:
+        """Whether rows of one term share a part."""
+        return bool(self._shared)
 
     @property
     def count(self) -> int:
-        """How many numbers may move."""
-        every = sum(value.numel() for value in self.masters.values())
+        """How many numbers may move; what forms share stands in their rows, and adds none."""
+        every = sum(v.numel() for n, v in self.masters.items() if not n.startswith("shared."))
         # Rows of the whole matrix that new rows stand in for never move.
         hidden = sum(value.numel() for value in self._rows.values()) if self._full else 0
         return every - hidden
@@ -150,9 +181,9 @@ class Trainable:
     def logits(self, states: Float[Tensor, "positions dim"]) -> Float[Tensor, "positions rows"]:
         """Logits over all rows, new ones from the rows that are trained."""
         table = states @ output_rows(self.model).t()
-        rows = self._rows.get("output", self._rows.get("input"))
-        if rows is None:
+        if not self._rows:
             return table
+        rows = self._whole("output" if "output" in self._rows else "input")
         return table.index_copy(
             1, torch.tensor(self.new_ids, device=table.device), states @ rows.t()
         )
@@ -194,6 +225,8 @@ class Trainable:
             name: masters.get(f"rows.{name}", value.detach().float().cpu())
             for name, value in self._rows.items()
         }
+        for name in self._shared:
+            rows[name] = rows[name] + masters[f"shared.{name}"][self._group.cpu()]
         lora = {_PREFIX + name.replace(".default", ""): masters[name] for name in self._lora}
         return Taught(
             lora=lora,
