@@ -58,11 +58,9 @@ def test_what_is_seen(host: str, word: str, seen: str, make_host: MakeHost) -> N
 @pytest.mark.parametrize(
     ("word", "fields", "route", "reason"),
     [
-        ("lamp", {}, "subword", "readable"),
+        ("lamp", {}, "token", "a row of its own"),
         ("lamp", {"kind": "concept"}, "marker", "~[lamp]"),
         ("lamp", {"kind": "symbol"}, "token", "symbol"),
-        ("lamp", {"forms": ("lampa", "lampe", "lampi")}, "token", "4 forms"),
-        ("lamptable", {}, "token", "each time"),
         ("⟁", {}, "token", "bytes"),
         ("⟁", {"kind": "concept"}, "marker", "~[⟁]"),
         ("lamp", {"route": "marker"}, "marker", "given"),
@@ -76,6 +74,16 @@ def test_auto_gives_a_reason(
     assert reason in found.reasons[0]
     assert found.chosen is ("route" not in fields)
     assert found.surface == (f"~[{word}]" if route == "marker" else word)
+
+
+def test_what_no_token_spells_exactly_is_left_in_pieces(make_host: MakeHost) -> None:
+    host = make_host("byte-tied")
+    facts = host.facts.model_copy(update={"model_type": "qwen2"})  # takes added tokens alone
+    terms = Lexicon(name="t", terms=(term("lamp"), term("⟁")))
+    found = diagnose_terms(terms, host.tokenizer, facts, probe=False)
+    assert found.routes == {"lamp": "subword", "⟁": "token"}
+    assert "would not be exact" in found["lamp"].reasons[0]
+    assert "not exact" in found["⟁"].reasons[-1]
 
 
 def test_a_given_route_goes_over_the_lexicon_s(make_host: MakeHost) -> None:
@@ -103,7 +111,7 @@ def test_rows_are_counted_in_bytes_and_spare_ones_are_free(make_host: MakeHost) 
 
 def test_adapter_bytes_are_shared(make_host: MakeHost) -> None:
     host = make_host("byte-tied")
-    terms = (term("lamp"), term("zorb", route="marker"), term("⟁"))
+    terms = (term("lamp", route="subword"), term("zorb", route="marker"), term("⟁"))
     found = look(host, *terms, adapter_rank=2)
     layers = [m for n, m in host.model.named_modules() if n.endswith("proj")]
     whole = sum(4 * 2 * (m.in_features + m.out_features) for m in layers)

@@ -43,19 +43,17 @@ REASONS: dict[str, dict[Language, str]] = {
         "en": "It is a symbol of {count} pieces; as one token it can be used like a letter.",
         "ru": "Это символ, частей: {count}; одним токеном им можно пользоваться как буквой.",
     },
-    "forms": {
-        "en": "It has {count} forms, a word for everyday use; a token for each form keeps texts "
-        "short.",
-        "ru": "Форм: {count}, слово для постоянного употребления; токен на каждую форму "
-        "делает тексты короче.",
+    "own row": {
+        "en": "It is a word of {count} pieces; as one token it is taught by a row of its own, and "
+        "no old weight need move.",
+        "ru": "Это слово из частей (их {count}); одним токеном оно учится собственной строкой, и "
+        "прежние веса могут остаться как есть.",
     },
-    "many pieces": {
-        "en": "It takes {count} pieces each time; one token saves {saved} of them.",
-        "ru": "Каждый раз частей: {count}; один токен сберегает из них {saved}.",
-    },
-    "readable": {
-        "en": "It is a rare word of {count} readable pieces; they spell it as they are.",
-        "ru": "Это редкое слово из читаемых частей (их {count}); они записывают его как есть.",
+    "pieces": {
+        "en": "It is a word of {count} pieces, and one token for it would not be exact on this "
+        "tokenizer; the pieces spell it as they are.",
+        "ru": "Это слово из частей (их {count}), а один токен с этим токенизатором точным не "
+        "будет; части записывают его как есть.",
     },
     "maybe known": {
         "en": "The model may know this string; choose the marker route if its old sense must stay.",
