@@ -34,8 +34,9 @@ demo: setup  ## teach ten words to a real model and write a report (9 minutes on
 	if [ -e "$$run/run.json" ]; then resume=--resume; fi; \
 	exec $(BIN)/lexigraft teach examples/demo.yaml --model smollm2-135m --output "$$run" $$resume
 
+# Each process has a core to itself: small products gain nothing from a second thread.
 test: lint  ## linter, types, walls and the quick tests
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 test-slow: setup  ## the tests on the real 135M model
 	$(BIN)/python -m pytest -m slow
