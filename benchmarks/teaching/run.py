@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -212,14 +213,24 @@ def main() -> None:
     show(HERE)
 
 
+def _machine() -> dict[str, Any]:
+    """What decides how long a cell takes. `load` is that of other work, as the cell begins."""
+    from lexigraft.likelihood import has_bfloat16_units
+
+    load = round(os.getloadavg()[0], 1)
+    return {"cores": os.cpu_count(), "bfloat16": has_bfloat16_units(), "load": load}
+
+
 def _one(cell: Cell, model: str) -> None:
     began = time.monotonic()
+    machine = _machine()
     found = measure(cell, model)
     cell_fields = {**vars(cell), "model": model}
     versions = {"torch": torch.__version__, "transformers": transformers.__version__}
     path = CELLS / f"{cell.name}.json"
     partial = path.with_suffix(".partial")
-    text = json.dumps({"cell": cell_fields, **found, "versions": versions}, ensure_ascii=False)
+    kept = {"cell": cell_fields, **found, "machine": machine, "versions": versions}
+    text = json.dumps(kept, ensure_ascii=False)
     partial.write_text(text + "\n", encoding="utf-8")
     partial.rename(path)
     short = {n: round(c["taught"], 2) for n, c in found["checks"].items()}

@@ -111,13 +111,25 @@ def _table(groups: dict[tuple[Any, ...], Cells]) -> list[str]:
                 _mean(cells, "drift", "{:.3f}".format),
                 _mean(cells, "leakage", "{:.1f}".format),
                 _mean(cells, "selectivity", "{:.2f}".format),
-                _mean(cells, "seconds", "{:.0f}".format),
+                _mean(cells, "seconds", "{:.0f}".format) + ("" if _comparable(cells) else "†"),
                 _mean(cells, "peak_mb", "{:.0f}".format),
             ]
             lines.append("| " + " | ".join(row) + " |")
         lines.append("")
+        if any("†" in line for line in lines):
+            lines += [
+                "† On a processor that does not multiply in bfloat16, or beside other work: the "
+                "other seconds do not compare with these.",
+                "",
+            ]
         lines += _conditions(mine, lines)
     return lines
+
+
+def _comparable(cells: Cells) -> bool:
+    """Whether the cells had a machine with bfloat16 to themselves, as far as they tell."""
+    machines = [cell["machine"] for cell in cells if "machine" in cell]
+    return all(machine["bfloat16"] and machine["load"] < 1 for machine in machines)
 
 
 def _conditions(groups: dict[tuple[Any, ...], Cells], lines_so_far: list[str]) -> list[str]:
