@@ -56,7 +56,7 @@ def export(
             replaced.
         progress: is told the steps.
         dtype: what the numbers of an adapter are stored in; "auto": as the base's, or in float32
-            where that would change the logits by more than 0.02 of their size.
+            where that would change the logits by more than 0.01 of their size.
 
     Raises:
         RunError: no such run, training is not finished, the base is another one now, `output`

@@ -41,7 +41,7 @@ __all__ = ["AdapterType", "Source", "served_refusal", "ship_adapter", "ship_merg
 
 AdapterType = Literal["auto", "float32", "bfloat16", "float16"]
 """What an adapter's numbers are stored in; auto: as the base's, where that changes little."""
-ROUNDING = 0.02
+ROUNDING = 0.01
 """By how much of their size logits may typically change when an adapter is stored in 16 bits."""
 _CONTINUED = 3
 _READING = 32_000_000  # bytes for the tokenizer and the small files
@@ -137,8 +137,9 @@ def ship_adapter(source: Source, writer: Workspace, place: Path, dtype: AdapterT
     with source.progress.stage("Merging what was taught", None):
         model = merged_model(host, source.taught, rows)
         types = _types(dtype, host)
-        taught, stored, expected = _in_type(model, tokenizer, source, source.taught, types)
-    with writer.writing_folder(place, needs=_bytes(taught, stored)) as folder:
+        stored = _in_type(model, tokenizer, source, source.taught, types)
+        taught, expected = stored.taught, stored.sample
+    with writer.writing_folder(place, needs=_bytes(taught, stored.dtype)) as folder:
         with source.progress.stage("Writing the adapter", None):
             digests = save_adapter(
                 model,
@@ -147,7 +148,7 @@ def ship_adapter(source: Source, writer: Workspace, place: Path, dtype: AdapterT
                 folder,
                 base=source.base.place,
                 revision=source.base.revision,
-                dtype=stored,
+                dtype=stored.dtype,
             )
             card = adapter_card(
                 source.base,
@@ -155,7 +156,7 @@ def ship_adapter(source: Source, writer: Workspace, place: Path, dtype: AdapterT
                 rows_before=had,
                 rows=rows,
                 folder=place,
-                stored=_name(stored),
+                stored=stored.words,
             )
             write_card(folder, card)
         del model, host
@@ -166,7 +167,7 @@ def ship_adapter(source: Source, writer: Workspace, place: Path, dtype: AdapterT
             rows=rows if rows > had else None,
             adapter=folder,
             tensors={folder / WEIGHTS: digests},
-            types={folder / WEIGHTS: _name(stored)},
+            types={folder / WEIGHTS: _name(stored.dtype)},
             settings=tokenizer_settings(tokenizer),
             visible=source.visible,
         )
@@ -215,17 +216,18 @@ def ship_served(source: Source, writer: Workspace, place: Path, dtype: AdapterTy
             written = _written_model(base, model, tokenizer, source, dtype_of_base)
         with source.progress.stage("Merging what was taught", None):
             fold_lora(model, lora)
-            kept, stored, expected = _in_type(
-                model, tokenizer, source, lora, types, stored_base=dtype_of_base
+            stored = _in_type(model, tokenizer, source, lora, types, stored_base=dtype_of_base)
+            digests = save_adapter(
+                model, stored.taught, None, beside, base="../base", dtype=stored.dtype
             )
-            digests = save_adapter(model, kept, None, beside, base="../base", dtype=stored)
-        _write_served_card(source, folder, str(host.facts.architecture), stored)
+        expected = stored.sample
+        _write_served_card(source, folder, str(host.facts.architecture), stored.words)
         del model, host
         written = replace(
             written,
             adapter=beside,
             tensors={beside / WEIGHTS: digests},
-            types={**written.types, beside / WEIGHTS: _name(stored)},
+            types={**written.types, beside / WEIGHTS: _name(stored.dtype)},
         )
         require_equal_elsewhere(
             expected,
@@ -236,9 +238,7 @@ def ship_served(source: Source, writer: Workspace, place: Path, dtype: AdapterTy
         )
 
 
-def _write_served_card(
-    source: Source, folder: Path, architecture: str, stored: torch.dtype
-) -> None:
+def _write_served_card(source: Source, folder: Path, architecture: str, stored: str) -> None:
     """The card, once the adapter's files keep vLLM's rules."""
     rank = max_lora_rank(source.taught.rank) or 0
     if problems := vllm_problems(folder / "adapter", architecture, rank):
@@ -246,7 +246,7 @@ def _write_served_card(
             f"vLLM would refuse the adapter: {'; '.join(problems[:3])}. "
             "Serve the merged model instead (--to merged)."
         )
-    card = served_card(source.base, source.taught, max_rank=rank, stored=_name(stored))
+    card = served_card(source.base, source.taught, max_rank=rank, stored=stored)
     write_card(folder, card)
 
 
@@ -255,6 +255,24 @@ def _apart(taught: Taught) -> tuple[Taught, Taught]:
     rows = replace(taught, lora={}, rank=0, alpha=0.0, target_modules=())
     lora = replace(taught, new_ids=(), old_ids=(), input_rows=None, output_rows=None)
     return rows, lora
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """What will stand in an adapter's file, and what the model does with it."""
+
+    taught: Taught
+    dtype: torch.dtype
+    sample: Sample
+    change: float
+    """By how much of their size the logits are typically not those of the run."""
+
+    @property
+    def words(self) -> str:
+        """For a card: the type, and what it costs."""
+        if self.change < 1e-5:
+            return _name(self.dtype)
+        return f"{_name(self.dtype)} (which changes the logits by {self.change:.2g} of their size)"
 
 
 def _types(dtype: AdapterType, host: Host) -> list[torch.dtype]:
@@ -272,11 +290,11 @@ def _in_type(
     types: Sequence[torch.dtype],
     *,
     stored_base: torch.dtype = torch.float32,
-) -> tuple[Taught, torch.dtype, Sample]:
+) -> _Stored:
     """`taught` as it is after storing in the first of `types` that changes little enough.
 
     `model` has `taught` merged into it; afterwards it has the rounded one, and the weights under
-    it as `stored_base` holds them. Also what it does then. Raises ExportError where none fits.
+    it as `stored_base` holds them. Raises ExportError where none fits.
     """
     exact = observe(model, tokenizer, source.spelling)
     merged, errors = taught, []
@@ -290,7 +308,7 @@ def _in_type(
         found = observe(model, tokenizer, source.spelling, continued=_CONTINUED)
         error = distance(exact, found)
         if error <= ROUNDING:
-            return kept, stored, found
+            return _Stored(kept, stored, found, error)
         errors.append(
             f"Stored in {_name(stored)} the adapter would change the logits by {error:.2g} of "
             f"their size, and {ROUNDING:g} is allowed."
