@@ -27,7 +27,8 @@ terms:
   - {term: stillpoint, definition: the moment when nothing is missing, kind: concept, route: marker}
 """
 COMMANDS = (
-    "diagnose", "teach", "verify", "compare", "report", "export", "mark", "retokenize", "new",
+    "diagnose", "teach", "verify", "compare", "report", "export", "push", "pull", "mark",
+    "retokenize", "new",
 )  # fmt: skip
 
 
@@ -152,6 +153,9 @@ def test_the_choices_are_those_of_the_recipe_and_the_lexicon() -> None:
         ("teach", "w.yaml", "--model", "m", "--output", "r", "--resume", "--force"),
         ("export", "run"),
         ("export", "run", "--to", "gguf"),
+        ("export", "run", "--to", "adapter", "--dtype", "float64"),
+        ("push", "words.lexpack"),
+        ("pull", "me/words"),
         ("verify", "run", "--revision", "main"),
         ("diagnose", "w.yaml", "--model", "m", "--colour"),
         ("retokenize", "--lexicon", "w.yaml", "--model", "m", "--output", "d"),
@@ -526,7 +530,43 @@ def test_export_passes_everything_on(stand_in: Callable[..., None]) -> None:
     stand_in("export", export=done)
     result = call("export", "run", "--to", "adapter", "--output", "there")
     assert done.given == (Path("run"), "adapter", Path("there"))
+    assert done.named["dtype"] == "auto"
     assert result.stdout == "there\n"
+
+
+def test_push_passes_everything_on_and_shows_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
+    from lexigraft.sharing import Shipment
+    from lexigraft.sharing.files import SharedFile
+
+    files = (SharedFile(name="words\x1b.lexpack", size=70_300),)
+    plan = Shipment(repository="me/words", kind="pack", files=files, private=True, notes=("so",))
+    done = Recorder(plan)
+    monkeypatch.setattr(lexigraft, "push", done, raising=False)
+    shown = call(
+        "push", "words.lexpack", "--to", "me/words", "--public", "--overwrite", "--dry-run"
+    )
+    assert done.given == (Path("words.lexpack"), "me/words")
+    assert callable(done.named.pop("progress").stage)
+    assert done.named == {"public": True, "overwrite": True, "dry_run": True}
+    for part in ("words␛.lexpack", "70.3 kB", "only you", "• so", "Nothing was sent."):
+        assert part in shown.stdout, shown.stdout
+    given = call("push", "words.lexpack", "--to", "me/words", "--json")
+    assert json.loads(given.stdout)["repository"] == "me/words"
+
+
+def test_pull_passes_everything_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    from lexigraft.sharing import Pulled
+
+    found = Pulled(
+        repository="me/w", revision="a" * 40, kind="adapter", files=(), left_out=("x.py",), path="w"
+    )
+    done = Recorder(found)
+    monkeypatch.setattr(lexigraft, "pull", done, raising=False)
+    shown = call("pull", "me/w", "--output", "w", "--revision", "v1")
+    assert done.given == ("me/w", Path("w"))
+    assert done.named["revision"] == "v1"
+    assert "Left out: x.py" in shown.stdout
+    assert json.loads(call("pull", "me/w", "--output", "w", "--json").stdout)["path"] == "w"
 
 
 def test_mark_and_undo_keep_every_byte_around_the_terms(words: Path, tmp_path: Path) -> None:

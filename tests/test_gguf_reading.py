@@ -157,3 +157,39 @@ def test_bars_and_warnings_are_as_before_afterwards() -> None:
     assert before == (
         logging.get_verbosity(), logging.is_progress_bar_enabled(), are_progress_bars_disabled()
     )  # fmt: skip
+
+
+def test_what_was_taught_on_a_gguf_is_exported(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Plain transformers loads the same base with `gguf_file`, and the adapter's card says so."""
+    from lexigraft.export import export, fresh, plain
+    from lexigraft.lexicon import Lexicon, Term
+    from lexigraft.spelling import spell
+    from lexigraft.training.values import Taught, save_taught
+    from lexigraft.workspace import Identity, Workspace
+
+    def here(job: Path) -> list[dict[str, Any]]:
+        said: list[dict[str, Any]] = []
+        plain.check(json.loads(job.read_text(encoding="utf-8")), said.append)
+        return said
+
+    monkeypatch.setattr(fresh, "_events", here)
+    host = load_host(file)
+    lexicon = Lexicon(name="x", terms=(Term(term="zorblax", definition=("a thing",)),))
+    spelling, tokenizer = spell(lexicon, {"zorblax": "token"}, host.tokenizer, host.facts.rows)
+    rows = torch.randn(len(spelling.new_ids), 16, generator=torch.Generator().manual_seed(3))
+    identity = Identity(
+        model=str(file), fingerprint=host.facts.fingerprint, lexicon="x",
+        lexicon_digest=lexicon.digest(), recipe_digest="r", seed=0,
+    )  # fmt: skip
+    with Workspace.open(tmp_path / "run", create=True) as space:
+        space.begin(identity, {})
+        with space.writing_folder(space.spelling) as folder:
+            tokenizer.save_pretrained(folder)
+            space.write_json(folder / "spelling.json", spelling)
+        with space.writing_file(space.training / "taught.safetensors") as path:
+            save_taught(Taught(new_ids=spelling.new_ids, input_rows=rows), path)
+    assert export(space.root, "merged").is_dir()
+    card = (export(space.root, "adapter") / "README.md").read_text(encoding="utf-8")
+    assert f"gguf_file={file.name!r}" in card

@@ -13,12 +13,12 @@ import pytest
 import lexigraft
 
 NAMES = [
-    "diagnose", "teach", "verify", "compare", "report", "export", "mark", "retokenize",
-    "new",
+    "diagnose", "teach", "verify", "compare", "report", "export", "push", "pull", "mark",
+    "retokenize", "new",
     "Lexicon", "Term", "read_lexicon", "Recipe", "read_recipe", "Diagnosis", "Verdict", "Progress",
-    "LexigraftError", "CorpusError", "ExportError", "Interrupted", "LexiconError", "MarkerError",
-    "ModelError", "Problem", "RecipeError", "RequirementNotMet", "RunError", "SpellingError",
-    "WriterError",
+    "LexigraftError", "CorpusError", "ExportError", "HubError", "Interrupted", "LexiconError",
+    "MarkerError", "ModelError", "Problem", "RecipeError", "RequirementNotMet", "RunError",
+    "SpellingError", "WriterError",
 ]  # fmt: skip
 # A verb whose module has its name, and the function of that module which it calls.
 VERBS = {

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lexigraft.errors import (
         CorpusError,
         ExportError,
+        HubError,
         Interrupted,
         LexiconError,
         LexigraftError,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from lexigraft.recipe import Recipe, read_recipe
     from lexigraft.report import write_report as report
     from lexigraft.retokenize import retokenize
+    from lexigraft.sharing import pull, push
     from lexigraft.teach import teach
     from lexigraft.verdict import verify
 
@@ -54,6 +56,8 @@ __all__ = [
     "compare",
     "report",
     "export",
+    "push",
+    "pull",
     "mark",
     "retokenize",
     "new",
@@ -68,6 +72,7 @@ __all__ = [
     "LexigraftError",
     "CorpusError",
     "ExportError",
+    "HubError",
     "Interrupted",
     "LexiconError",
     "MarkerError",
@@ -92,6 +97,8 @@ _VERBS = {
 # Every other public name: its module, and its name there where that is another.
 _HOMES = {
     "verify": ("verdict", "verify"),
+    "push": ("sharing", "push"),
+    "pull": ("sharing", "pull"),
     "mark": ("lexicon", "mark"),
     "new": ("lexicon", "new_lexicon"),
     "Lexicon": ("lexicon", "Lexicon"),

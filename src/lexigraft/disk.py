@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lexigraft.errors import LexigraftError, RunError
 
-__all__ = ["explained_writes", "fsync_folder", "free_bytes", "require_space"]
+__all__ = ["explained_writes", "fsync_folder", "free_bytes", "require_space", "size_text"]
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
@@ -57,8 +57,8 @@ def explained_writes(folder: Path, what: str = "it", needs: int | None = None) -
 
 def _full(folder: Path, what: str, needs: int | None) -> str:
     free = free_bytes(folder)
-    wanted = f" {what} needs {_size(needs)}," if needs is not None else ""
-    there = f" {_size(free)} are free" if free is not None else ""
+    wanted = f" {what} needs {size_text(needs)}," if needs is not None else ""
+    there = f" {size_text(free)} are free" if free is not None else ""
     facts = f":{wanted}{there}" if wanted or there else ""
     return (
         f"The disk of {folder} is full{facts}.\n"
@@ -66,7 +66,8 @@ def _full(folder: Path, what: str, needs: int | None) -> str:
     )
 
 
-def _size(size: int) -> str:
+def size_text(size: int) -> str:
+    """`size` bytes as people say them: 540.1 MB."""
     for unit, scale in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
         if size >= scale:
             return f"{size / scale:.1f} {unit}"

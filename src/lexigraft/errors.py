@@ -7,6 +7,7 @@
     ├── CorpusError               2  a corpus that cannot be read
     ├── SpellingError             2  a term that this tokenizer cannot spell exactly
     ├── ModelError                3  a model that is missing, damaged or of an unsupported kind
+    ├── HubError                  3  a hub that refuses, cannot be reached, or holds nothing to take
     ├── WriterError               3  a writer that does not answer, or not with sentences
     ├── RunError                  4  a run folder that is taken, foreign or incomplete
     ├── ExportError               5  an export that did not reload equal to the run
@@ -25,6 +26,7 @@ from dataclasses import dataclass
 __all__ = [
     "CorpusError",
     "ExportError",
+    "HubError",
     "Interrupted",
     "LexiconError",
     "LexigraftError",
@@ -86,6 +88,12 @@ class SpellingError(LexigraftError):
 
 class ModelError(LexigraftError):
     """A model that cannot be found, read or taught."""
+
+    exit_code = 3
+
+
+class HubError(LexigraftError):
+    """A hub that refuses, cannot be reached, or has nothing that could be fetched."""
 
     exit_code = 3
 

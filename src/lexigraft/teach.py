@@ -21,6 +21,7 @@ from typing import Literal, cast
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from lexigraft.base_reference import reference_to
 from lexigraft.continuing import require_same_forms
 from lexigraft.corpus import TemplateFile, Text
 from lexigraft.diagnose import Diagnosis, diagnose_terms
@@ -28,6 +29,7 @@ from lexigraft.earlier import Earlier, read_earlier
 from lexigraft.errors import Interrupted, SpellingError
 from lexigraft.export import (
     adapter_refusal,
+    base_shard_bytes,
     checkpoint_bytes,
     merged_model,
     observe,
@@ -456,13 +458,14 @@ class _Run:
         host = Host(
             copy.deepcopy(self.host.model), self.host.tokenizer, self.host.facts, self.host.path
         )
-        model = merged_model(host, taught, self.spelling.rows_after)
+        model = merged_model(host, taught, self.spelling.rows_after, padding=self.spelling.padding)
         expected = observe(model, self.tokenizer, self.spelling)
         dtype = stored_dtype(self.host.facts.dtype)
         with self._stage("model"), self.progress.stage(_TITLES["model"], None):
             needs = checkpoint_bytes(model, dtype)
             with self.space.writing_folder(self.space.model, needs=needs) as folder:
-                write_merged(model, self.tokenizer, folder, dtype, expected)
+                shard = base_shard_bytes(self.host)
+                write_merged(model, self.tokenizer, folder, dtype, expected, shard)
         del model, host
         with self._stage("adapter"), self.progress.stage(_TITLES["adapter"], None):
             refusal = adapter_refusal(taught)
@@ -473,12 +476,10 @@ class _Run:
                 write_adapter(
                     lambda: copy.deepcopy(self.host.model),
                     taught,
-                    self.spelling.rows_after,
                     self.tokenizer,
                     folder,
                     expected,
-                    base_name=self.model,
-                    revision=self.space.record.revision,
+                    base=reference_to(self.model, self.space.record.revision),
                 )
 
     def _verify(self) -> None:

@@ -13,6 +13,7 @@ from peft import PeftModel
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from lexigraft.base_reference import reference_to
 from lexigraft.errors import ExportError
 from lexigraft.export import adapter, adapter_refusal, merged_model, observe, write_adapter
 from lexigraft.training.values import Taught
@@ -24,12 +25,10 @@ def written(case: Any, folder: Path) -> Any:
     write_adapter(
         lambda: case.fresh().model,
         case.taught,
-        case.spelling.rows_after,
         case.tokenizer,
         folder,
         observe(model, case.tokenizer, case.spelling),
-        base_name="somebody/base",
-        revision="abc",
+        base=reference_to("somebody/base", "abc"),
     )
     return model
 

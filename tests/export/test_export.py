@@ -11,7 +11,7 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from lexigraft.errors import ExportError, ModelError, RunError
-from lexigraft.export import export, merged_model
+from lexigraft.export import export, merged_model, plain
 from lexigraft.workspace import Workspace
 
 TEXT = "A zorblax, 𝕽, velkin and ~[энтелехия]."
@@ -130,9 +130,7 @@ def test_a_failed_export_leaves_what_was_there(
     run = make_run(make_case())
     export(run, "merged")
     before = (run / "model" / "model.safetensors").stat().st_ino
-    from lexigraft.export import merged
-
-    monkeypatch.setattr(merged, "_same_weights", lambda *_: False)
+    monkeypatch.setattr(plain, "digest", lambda *_: "another")
     with pytest.raises(ExportError, match="other weights"):
         export(run, "merged")
     assert (run / "model" / "model.safetensors").stat().st_ino == before

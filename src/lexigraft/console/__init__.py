@@ -11,6 +11,7 @@ from lexigraft.console.comparison import show_comparison
 from lexigraft.console.diagnosis import show_diagnosis, show_plan
 from lexigraft.console.reading import is_typed, text_lines, typed_lines
 from lexigraft.console.retokenizing import show_retokenize_plan, show_retokenized
+from lexigraft.console.sharing import show_pulled, show_shipment
 from lexigraft.console.text import show_new, show_path, visible
 from lexigraft.console.verdict import show_run, show_verdict
 
@@ -22,9 +23,11 @@ __all__ = [
     "show_new",
     "show_path",
     "show_plan",
+    "show_pulled",
     "show_retokenize_plan",
     "show_retokenized",
     "show_run",
+    "show_shipment",
     "show_verdict",
     "text_lines",
     "typed_lines",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from peft import (
@@ -26,17 +26,27 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from lexigraft.base_reference import BaseReference
 from lexigraft.errors import ExportError
 from lexigraft.export.apply import grow, is_tied, lora_pairs, module_name
+from lexigraft.export.card import adapter_card, write_card
+from lexigraft.export.plain import digest
 from lexigraft.export.sample import Sample, require_equal, silent
 from lexigraft.training.values import Taught
 
-__all__ = ["adapter_refusal", "write_adapter"]
+__all__ = [
+    "TOLERANCE",
+    "WEIGHTS",
+    "adapter_refusal",
+    "adapter_rows",
+    "save_adapter",
+    "write_adapter",
+]
 
-_WEIGHTS = "adapter_model.safetensors"
+WEIGHTS = "adapter_model.safetensors"
 _TASK = "CAUSAL_LM"
 # Folding B · A into W rounds once more than adding it in the forward pass.
-_TOLERANCE = 1e-3
+TOLERANCE = 1e-3
 
 
 def adapter_refusal(taught: Taught) -> str | None:
@@ -51,57 +61,98 @@ def adapter_refusal(taught: Taught) -> str | None:
     return None
 
 
-def write_adapter(
-    load_base: Callable[[], PreTrainedModel],
+def adapter_rows(taught: Taught, rows: int) -> int:
+    """How many rows the model needs on which the adapter is put, if its base has `rows`."""
+    return max(rows, max(taught.new_ids, default=-1) + 1)
+
+
+def save_adapter(
+    model: PreTrainedModel,
     taught: Taught,
-    rows_after: int,
-    tokenizer: PreTrainedTokenizerBase,
+    tokenizer: PreTrainedTokenizerBase | None,
     folder: Path,
-    expected: Sample,
     *,
-    base_name: str,
+    base: str,
     revision: str | None = None,
-) -> None:
-    """Writes `taught` as a PEFT adapter, then puts it on an untouched base and compares.
+    dtype: torch.dtype = torch.float32,
+) -> dict[str, str]:
+    """Writes `taught` as a PEFT adapter to `folder`, and compares nothing.
 
     The file holds LoRA matrices and new rows and never a whole embedding matrix. New rows alone
     are PEFT's `TrainableTokensConfig`; with a LoRA they are its `trainable_token_indices`, named
-    for input and output apart where embeddings are not tied. The base needs `rows_after` rows
-    before the adapter is put on: `resize_token_embeddings(rows_after, mean_resizing=False)` where
-    it has fewer.
+    for input and output apart where embeddings are not tied.
 
     Args:
-        load_base: loads the untouched base in float32; called once, and the model is used up.
+        model: the base or the merged model, whose shapes and names alone are looked at, with as
+            many rows as the adapter needs (see `adapter_rows`).
         taught: LoRA and rows.
-        rows_after: rows of the embedding matrix of the taught model.
         tokenizer: goes into the folder, so that the adapter alone is enough to use the terms.
         folder: an empty folder.
-        expected: what `observe` saw of the merged model in float32.
-        base_name: for `base_model_name_or_path`: the base as it was given.
+        base: for `base_model_name_or_path`: the base as it was given.
         revision: the base's commit, where it comes from a hub.
+        dtype: what the numbers are stored in.
+
+    Returns:
+        the digest of each tensor that the file must hold (see `plain.digest`).
 
     Raises:
-        ExportError: there can be no adapter (see `adapter_refusal`), its tensors do not fit the
-            base, or base and adapter together are not equal to the merged model.
+        ExportError: there can be no adapter (see `adapter_refusal`), or its tensors do not fit.
     """
     if (reason := adapter_refusal(taught)) is not None:
         raise ExportError(reason)
     with silent():
-        base = load_base()
-        grow(base, rows_after)
-        lora_pairs(base, taught)
-        config = _config(base, taught)
-        config.base_model_name_or_path = base_name
+        lora_pairs(model, taught)
+        config = _config(model, taught)
+        config.base_model_name_or_path = base
         config.revision = revision
-        tensors = _tensors(base, taught, config)
+        tensors = _tensors(model, taught, config)
         config.inference_mode = True
         config.save_pretrained(str(folder))
-        save_file(tensors, folder / _WEIGHTS, metadata={"format": "pt"})
-        tokenizer.save_pretrained(folder)
-        _require_small(folder / _WEIGHTS, taught)
+        stored = {name: value.to(dtype) for name, value in tensors.items()}
+        save_file(stored, folder / WEIGHTS, metadata={"format": "pt"})
+        if tokenizer is not None:
+            tokenizer.save_pretrained(folder)
+    _require_small(folder / WEIGHTS, taught)
+    return {name: digest(value) for name, value in stored.items()}
+
+
+def write_adapter(
+    load_base: Callable[[], PreTrainedModel],
+    taught: Taught,
+    tokenizer: PreTrainedTokenizerBase,
+    folder: Path,
+    expected: Sample,
+    *,
+    base: BaseReference,
+) -> None:
+    """`save_adapter` and its card, then puts it on an untouched base in this process and compares.
+
+    Args:
+        load_base: loads the untouched base in float32; called once, and the model is used up.
+        taught: LoRA and rows.
+        tokenizer: the tokenizer that belongs to the merged model.
+        folder: an empty folder.
+        expected: what `observe` saw of the merged model in float32.
+        base: the base, for the adapter's config and its card.
+
+    Raises:
+        ExportError: there can be no adapter, its tensors do not fit the base, or base and adapter
+            together are not equal to the merged model.
+    """
+    if (reason := adapter_refusal(taught)) is not None:
+        raise ExportError(reason)
+    model = load_base()
+    had = len(cast(Any, model.get_input_embeddings()).weight)
+    rows = adapter_rows(taught, had)
+    with silent():
+        grow(model, rows)
+    save_adapter(model, taught, tokenizer, folder, base=base.place, revision=base.revision)
+    write_card(folder, adapter_card(base, taught, rows_before=had, rows=rows, folder=folder))
+    with silent():
         read = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        model: Any = PeftModel.from_pretrained(base, str(folder)).eval()
-        require_equal(expected, model, read, what="The adapter", tolerance=_TOLERANCE)
+        wrapped: Any = PeftModel.from_pretrained(model, str(folder)).eval()
+        wanted = expected.of_rows(rows)
+        require_equal(wanted, wrapped, read, what="The adapter", tolerance=TOLERANCE)
 
 
 def _config(base: PreTrainedModel, taught: Taught) -> PeftConfig:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any, cast
 
@@ -18,12 +19,24 @@ from lexigraft.host import Host
 from lexigraft.rows import grow_rows
 from lexigraft.training.values import Taught
 
-__all__ = ["grow", "is_tied", "lora_pairs", "merged_model", "module_name"]
+__all__ = [
+    "fold_lora",
+    "grow",
+    "is_tied",
+    "lora_pairs",
+    "merged_model",
+    "module_name",
+    "round_weights",
+    "rounded",
+    "write_rows",
+]
 
 _PREFIX = "base_model.model."
 
 
-def merged_model(host: Host, taught: Taught, rows_after: int) -> PreTrainedModel:
+def merged_model(
+    host: Host, taught: Taught, rows_after: int, *, padding: int = 0
+) -> PreTrainedModel:
     """`host` with everything that teaching moved put into its weights.
 
     Changes `host.model` in place and returns it (a copy would double the memory): afterwards the
@@ -32,7 +45,8 @@ def merged_model(host: Host, taught: Taught, rows_after: int) -> PreTrainedModel
     In this order: the embedding matrices grow to `rows_after` rows where they have fewer (they
     never shrink: rows above the tokenizer's are spare, not waste), whole weights are replaced, new
     rows are written (input rows; output rows too where embeddings are not tied), and
-    W ← W + (alpha / rank) · B · A for every LoRA pair, in float32.
+    W ← W + (alpha / rank) · B · A for every LoRA pair, in float32. The last `padding` rows stand
+    for no token, where rows come in multiples.
 
     Raises:
         ExportError: the tensors do not fit this host, are not finite, would write over a row that
@@ -43,7 +57,7 @@ def merged_model(host: Host, taught: Taught, rows_after: int) -> PreTrainedModel
     old = int(host.facts.rows or 0) - int(host.facts.spare_rows or 0)
     _require_float32(model)
     pairs = lora_pairs(model, taught)
-    _require_fit(model, taught, rows_after, old)
+    _require_fit(model, taught, rows_after, old, padding)
     before = _row_digests(model, old, taught.old_ids)
     grow(model, rows_after)
     _apply(model, taught, pairs)
@@ -66,16 +80,59 @@ def _apply(model: PreTrainedModel, taught: Taught, pairs: dict[str, tuple[Tensor
     tensors = _tensors(model)
     for name, value in taught.weights.items():
         tensors[name].copy_(value)
+    write_rows(model, taught)
+    for path, pair in pairs.items():
+        _add(model, path, pair, taught.alpha / taught.rank)
+
+
+@torch.no_grad()
+def write_rows(model: PreTrainedModel, taught: Taught) -> None:
+    """Writes the rows of `taught`, if it has any, into the matrices of `model`, in place."""
     ids = torch.tensor(taught.new_ids, dtype=torch.long)
     if taught.input_rows is not None:
         cast(Any, model.get_input_embeddings()).weight[ids] = taught.input_rows.float()
     if taught.output_rows is not None:
         cast(Any, model.get_output_embeddings()).weight[ids] = taught.output_rows.float()
-    for path, (down, up) in pairs.items():
-        module = model.get_submodule(path)
-        delta = (up.float() @ down.float()) * (taught.alpha / taught.rank)
-        weight = cast(Tensor, module.weight)
-        weight += delta.t() if isinstance(module, Conv1D) else delta
+
+
+@torch.no_grad()
+def fold_lora(model: PreTrainedModel, taught: Taught, factor: float = 1.0) -> None:
+    """W ← W + factor · (alpha / rank) · B · A, in float32 and in place; -1 takes it out again.
+
+    Taken out, it leaves each weight within a rounding of float32 of what it was.
+    """
+    for path, pair in lora_pairs(model, taught).items():
+        _add(model, path, pair, factor * taught.alpha / taught.rank)
+
+
+def _add(model: PreTrainedModel, path: str, pair: tuple[Tensor, Tensor], scale: float) -> None:
+    module = model.get_submodule(path)
+    down, up = pair
+    change = (up.float() @ down.float()) * scale
+    weight = cast(Tensor, module.weight)
+    weight += change.t() if isinstance(module, Conv1D) else change
+
+
+def rounded(taught: Taught, dtype: torch.dtype) -> Taught:
+    """`taught` as it is once its LoRA and rows have been stored in `dtype`; still float32."""
+
+    def through(value: Tensor) -> Tensor:
+        return value.to(dtype).float()
+
+    return replace(
+        taught,
+        lora={name: through(value) for name, value in taught.lora.items()},
+        input_rows=None if taught.input_rows is None else through(taught.input_rows),
+        output_rows=None if taught.output_rows is None else through(taught.output_rows),
+    )
+
+
+@torch.no_grad()
+def round_weights(model: PreTrainedModel, dtype: torch.dtype) -> None:
+    """Rounds every weight of `model` to what `dtype` can hold, in place; it stays float32."""
+    for value in _tensors(model).values() if dtype != torch.float32 else ():
+        if value.is_floating_point():
+            value.copy_(value.to(dtype))
 
 
 def is_tied(model: PreTrainedModel) -> bool:
@@ -157,7 +214,9 @@ def _require_float32(model: PreTrainedModel) -> None:
         raise ExportError(f"The host must be loaded in float32 to be merged, not {model.dtype}.")
 
 
-def _require_fit(model: PreTrainedModel, taught: Taught, rows_after: int, old: int) -> None:
+def _require_fit(
+    model: PreTrainedModel, taught: Taught, rows_after: int, old: int, padding: int
+) -> None:
     """Everything that can be told before a weight is touched, LoRA apart."""
     moved = {**taught.lora, **taught.weights}
     rows = {"input rows": taught.input_rows, "output rows": taught.output_rows}
@@ -168,7 +227,7 @@ def _require_fit(model: PreTrainedModel, taught: Taught, rows_after: int, old: i
             f"{', '.join(broken[:3])} holds values that are not finite: the training diverged. "
             "Teach again with a lower learning rate."
         )
-    _require_rows_fit(model, taught, rows_after, old)
+    _require_rows_fit(model, taught, rows_after, old, padding)
     tensors = _tensors(model)
     grown = frozenset().union(*_embedding_names(model))
     for name, value in taught.weights.items():
@@ -180,7 +239,9 @@ def _require_fit(model: PreTrainedModel, taught: Taught, rows_after: int, old: i
             raise ExportError(f"The taught {name} has shape {tuple(value.shape)}; the host {has}.")
 
 
-def _require_rows_fit(model: PreTrainedModel, taught: Taught, rows_after: int, old: int) -> None:
+def _require_rows_fit(
+    model: PreTrainedModel, taught: Taught, rows_after: int, old: int, padding: int
+) -> None:
     rows, dim = cast(Any, model.get_input_embeddings()).weight.shape
     last = max(rows, rows_after)
     tied, new = is_tied(model), set(taught.new_ids)
@@ -191,7 +252,8 @@ def _require_rows_fit(model: PreTrainedModel, taught: Taught, rows_after: int, o
             f"of {last} rows. The taught rows belong to another model."
         )
     whole = all(names & set(taught.weights) for names in _embedding_names(model))
-    if not whole and (bare := [index for index in range(rows, last) if index not in new]):
+    top = last - padding
+    if not whole and (bare := [index for index in range(rows, top) if index not in new]):
         raise ExportError(f"The matrix would grow by rows that nobody taught: {bare[:5]}.")
     wanted = {"input": bool(new) and not whole, "output": bool(new) and not whole and not tied}
     for side, given in (("input", taught.input_rows), ("output", taught.output_rows)):

@@ -1,4 +1,4 @@
-"""`lexigraft export`: writes a finished run's model or adapter from the run's files."""
+"""`lexigraft export`: writes what a finished run taught, for one target, from the run's files."""
 
 from __future__ import annotations
 
@@ -10,11 +10,17 @@ from typing import Literal
 from pydantic import ValidationError
 from transformers import PreTrainedTokenizerBase
 
+from lexigraft.base_reference import reference_to
 from lexigraft.errors import ExportError, RunError
-from lexigraft.export.adapter import adapter_refusal, write_adapter
-from lexigraft.export.apply import merged_model
-from lexigraft.export.merged import checkpoint_bytes, stored_dtype, write_merged
-from lexigraft.export.sample import observe
+from lexigraft.export.adapter import adapter_refusal
+from lexigraft.export.shipping import (
+    AdapterType,
+    Source,
+    served_refusal,
+    ship_adapter,
+    ship_merged,
+    ship_served,
+)
 from lexigraft.host import Host, load_host, load_tokenizer
 from lexigraft.model_source import has_tokenizer
 from lexigraft.progress import Progress, Silent
@@ -25,23 +31,32 @@ from lexigraft.workspace import Workspace
 
 __all__ = ["Target", "export"]
 
-Target = Literal["merged", "adapter"]
+Target = Literal["merged", "adapter", "served"]
 _SILENT = Silent()
 
 
 def export(
-    run: str | Path, to: Target, output: Path | None = None, progress: Progress = _SILENT
+    run: str | Path,
+    to: Target,
+    output: Path | None = None,
+    progress: Progress = _SILENT,
+    *,
+    dtype: AdapterType = "auto",
 ) -> Path:
     """Writes `run`'s taught model as `to` and returns the folder.
 
     Everything is read from the run's files and the base that run.json names. What is written is
-    loaded again and compared before it takes its place.
+    loaded by another process, without lexigraft, and compared before it takes its place.
 
     Args:
         run: the folder of a run whose training is finished.
-        to: "merged", a plain checkpoint, or "adapter", for PEFT.
-        output: a new or empty folder; None means RUN/model or RUN/adapter, which are replaced.
+        to: "merged", a plain checkpoint; "adapter", for PEFT; or "served", a base with the new
+            rows and a plain LoRA beside it, for servers that take no rows in an adapter.
+        output: a new or empty folder; None means RUN/model, RUN/adapter or RUN/served, which are
+            replaced.
         progress: is told the steps.
+        dtype: what the numbers of an adapter are stored in; "auto": as the base's, or in float32
+            where that would change the logits by more than 0.01 of their size.
 
     Raises:
         RunError: no such run, training is not finished, the base is another one now, `output`
@@ -52,58 +67,52 @@ def export(
     space = Workspace.open(run, create=False)
     place = _place(space, to, output)
     taught = load_taught(space.training / "taught.safetensors")
-    if to == "adapter" and (reason := adapter_refusal(taught)) is not None:
+    if (reason := _refusal(to, taught)) is not None:
         raise ExportError(reason)
-    spelling = _spelling(space)
+    source = _source(space, taught, progress)
     with _writer(space, place) as writer:
-        _write(space, writer, place, to, taught, spelling, progress)
+        _write(source, writer, place, to, dtype)
     return place
 
 
-def _write(
-    space: Workspace,
-    writer: Workspace,
-    place: Path,
-    to: Target,
-    taught: Taught,
-    spelling: Spelling,
-    progress: Progress,
-) -> None:
-    record = space.record
-    with progress.stage("Loading the base", None):
-        host = _base(space, progress)
-    tokenizer, dtype = _tokenizer(space, host), stored_dtype(host.facts.dtype)
-    with progress.stage("Merging what was taught", None):
-        model = merged_model(host, taught, spelling.rows_after)
-        expected = observe(model, tokenizer, spelling)
+def _refusal(to: Target, taught: Taught) -> str | None:
+    """Why `taught` cannot be `to`, told before the base is loaded; None where it can."""
+    if to == "adapter":
+        return adapter_refusal(taught)
+    return served_refusal(taught) if to == "served" else None
+
+
+def _write(source: Source, writer: Workspace, place: Path, to: Target, dtype: AdapterType) -> None:
     if to == "merged":
-        needs = checkpoint_bytes(model, dtype)
-        with (
-            writer.writing_folder(place, needs=needs) as folder,
-            progress.stage("Writing the merged model and loading it again", None),
-        ):
-            write_merged(model, tokenizer, folder, dtype, expected)
-        return
-    # The taught model has been looked at; its memory is needed for the untaught one.
-    del model, host
-    with (
-        writer.writing_folder(place, needs=_adapter_bytes(taught)) as folder,
-        progress.stage("Writing the adapter and loading it again", None),
-    ):
-        write_adapter(
-            lambda: _base(space, progress).model,
-            taught,
-            spelling.rows_after,
-            tokenizer,
-            folder,
-            expected,
-            base_name=record.model,
-            revision=record.revision,
-        )
+        ship_merged(source, writer, place)
+    elif to == "adapter":
+        ship_adapter(source, writer, place, dtype)
+    else:
+        ship_served(source, writer, place, dtype)
+
+
+def _source(space: Workspace, taught: Taught, progress: Progress) -> Source:
+    def load() -> Host:
+        with progress.stage("Loading the base", None):
+            return _base(space, progress)
+
+    return Source(
+        load=load,
+        tokenizer_of=lambda host: _tokenizer(space, host),
+        taught=taught,
+        spelling=_spelling(space),
+        base=reference_to(space.record.model, space.record.revision),
+        progress=progress,
+    )
+
+
+def _own(space: Workspace) -> dict[Target, Path]:
+    """Where each target stands in the run itself."""
+    return {"merged": space.model, "adapter": space.adapter, "served": space.served}
 
 
 def _place(space: Workspace, to: Target, output: Path | None) -> Path:
-    own = space.model if to == "merged" else space.adapter
+    own = _own(space)[to]
     if output is None:
         return own
     place = Path(output).expanduser()
@@ -119,7 +128,7 @@ def _place(space: Workspace, to: Target, output: Path | None) -> Path:
 @contextmanager
 def _writer(space: Workspace, place: Path) -> Iterator[Workspace]:
     """Who writes to `place`: the run under its lock, or nobody's workspace for a folder outside."""
-    if place not in (space.model, space.adapter):
+    if place not in _own(space).values():
         yield Workspace(place.absolute().parent)
         return
     with Workspace.open(space.root, create=True, resume=True) as locked:
@@ -152,8 +161,3 @@ def _tokenizer(space: Workspace, host: Host) -> PreTrainedTokenizerBase:
     if has_tokenizer(space.spelling):
         return load_tokenizer(space.spelling)[0]
     return host.tokenizer
-
-
-def _adapter_bytes(taught: Taught) -> int:
-    rows = [rows for rows in (taught.input_rows, taught.output_rows) if rows is not None]
-    return 4 * sum(value.numel() for value in (*taught.lora.values(), *rows)) + 32_000_000

@@ -1,7 +1,7 @@
 """What a taught model does with some texts: the yardstick for everything that is written.
 
 Ids are compared on every form of every term and on prose, code and odd characters; logits on a
-dozen short texts, most of them with taught terms.
+dozen short texts, most of them with taught terms; greedy continuations of a few.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -17,14 +17,38 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lexigraft.errors import ExportError
+from lexigraft.export.plain import difference, next_tokens
 from lexigraft.host import quiet
 from lexigraft.spelling.sample import PROSE, SAMPLE
 from lexigraft.spelling.values import Spelling
 
-__all__ = ["Sample", "observe", "require_equal", "require_same_ids", "silent"]
+__all__ = [
+    "MOST_NEW",
+    "Continuation",
+    "Sample",
+    "distance",
+    "observe",
+    "require_equal",
+    "require_same_ids",
+    "silent",
+]
 
+MOST_NEW = 16
+"""How many tokens a greedy continuation has at most."""
 _MOST_TERMS = 10
 _MOST_IDS = 48
+# By how much of the logits' size the likeliest token must lead the next: where two are nearly
+# alike, adding in another order may turn them round, and every token after them.
+_CLEAR = 0.01
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """What a model says greedily after `prompt`, as far as each token leads clearly."""
+
+    prompt: tuple[int, ...]
+    ids: tuple[int, ...]
+    text: str
 
 
 @dataclass(frozen=True)
@@ -36,12 +60,24 @@ class Sample:
     """Of every text, as the tokenizer gives them by default."""
     logits: dict[str, Float[Tensor, "time rows"]]
     """float32, for some of `texts`, over their first ids."""
+    continued: tuple[Continuation, ...] = ()
+
+    def of_rows(self, rows: int) -> Sample:
+        """The same over the first `rows` rows alone: without rows that no token uses."""
+        return replace(self, logits={text: x[:, :rows] for text, x in self.logits.items()})
 
 
 def observe(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, spelling: Spelling
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    spelling: Spelling,
+    *,
+    continued: int = 0,
 ) -> Sample:
-    """Ids for all sample texts of `spelling`, and logits for some: about as big as 300 rows."""
+    """Ids for all sample texts of `spelling`, and logits for some: about as big as 300 rows.
+
+    `continued` of the texts with terms are gone on with.
+    """
     shown = [f"The {term.surface}, and {term.surface}" for term in spelling.terms]
     step = max(1, -(-len(shown) // _MOST_TERMS))
     scored = [*shown[::step], PROSE["English"], PROSE["Russian"]]
@@ -51,7 +87,24 @@ def observe(
     ids = _ids(tokenizer, texts)
     known = dict(zip(texts, ids, strict=True))
     logits = {text: _logits(model, known[text]) for text in scored if known[text]}
-    return Sample(texts, ids, logits)
+    prompts = [known[f"The {term.surface}, and {term.surface}"] for term in spelling.terms]
+    said = (_continuation(model, tokenizer, ids) for ids in prompts[:continued] if ids)
+    return Sample(texts, ids, logits, tuple(said))
+
+
+def _continuation(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompt: tuple[int, ...]
+) -> Continuation:
+    with silent():
+        found = next_tokens(model, list(prompt), MOST_NEW)
+    clear = 0
+    for scores in found.scores:
+        best = scores[0].float().topk(2).values
+        if best[0] - best[1] <= _CLEAR * scores[0][scores[0].isfinite()].float().std():
+            break
+        clear += 1
+    ids = found.sequences[0, len(prompt) : len(prompt) + clear].tolist()
+    return Continuation(prompt, tuple(ids), str(tokenizer.decode(ids, skip_special_tokens=True)))
 
 
 def _ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> tuple[tuple[int, ...], ...]:
@@ -98,7 +151,7 @@ def require_equal(
         if text not in expected.logits:
             continue
         wanted, found = expected.logits[text], _logits(model, ids)
-        error = _difference(wanted, found, typical)
+        error = difference(wanted, found, typical)
         # `not <=`: what is not a number is never within a tolerance.
         if not error <= tolerance:
             raise ExportError(
@@ -107,15 +160,10 @@ def require_equal(
             )
 
 
-def _difference(wanted: Tensor, found: Tensor, typical: bool) -> float:
-    """0 for bit-identical logits; else the typical or the largest difference over their size."""
-    if wanted.shape != found.shape:
-        return float("inf")
-    if torch.equal(wanted, found):
-        return 0.0
-    size = (wanted - wanted.mean(dim=-1, keepdim=True)).pow(2).mean().sqrt()
-    gaps = (wanted - found).abs()
-    return float((gaps.pow(2).mean().sqrt() if typical else gaps.max()) / size)
+def distance(wanted: Sample, found: Sample) -> float:
+    """The typical difference of logits over their size, of the text where it is largest."""
+    pairs = ((value, found.logits[text]) for text, value in wanted.logits.items())
+    return max((difference(left, right, typical=True) for left, right in pairs), default=0.0)
 
 
 @contextmanager

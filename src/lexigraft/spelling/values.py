@@ -79,6 +79,12 @@ class Spelling(_Value):
         return tuple(token for token in self.new_tokens if token.term == term)
 
     @property
+    def padding(self) -> int:
+        """How many of the added rows stand for no token, where rows come in multiples."""
+        highest = max(self.new_ids, default=-1)
+        return self.rows_after - max(self.rows_before, highest + 1)
+
+    @property
     def new_ids(self) -> tuple[int, ...]:
         """Ids of all new tokens, ascending."""
         return tuple(token.id for token in self.new_tokens)
