@@ -40,7 +40,7 @@ _LOCK = ".lock"
 _OURS = {
     RECORD, "recipe.yaml", "lexicon.yaml", "diagnosis.json", "spelling", "corpus.json",
     "earlier.json", "rows.safetensors", "templates.yaml", "answers.jsonl", "texts.jsonl",
-    "training", "adapter", "model", "verdict.json", "report.html", "README.md",
+    "training", "adapter", "model", "gguf", "verdict.json", "report.html", "README.md",
 }  # fmt: skip
 
 
@@ -170,6 +170,11 @@ class Workspace:
     def model(self) -> Path:
         """The merged checkpoint's folder."""
         return self.root / "model"
+
+    @property
+    def gguf(self) -> Path:
+        """The folder with GGUF files for llama.cpp."""
+        return self.root / "gguf"
 
     @property
     def verdict(self) -> Path:

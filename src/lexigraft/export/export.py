@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -13,6 +13,13 @@ from transformers import PreTrainedTokenizerBase
 from lexigraft.errors import ExportError, RunError
 from lexigraft.export.adapter import adapter_refusal, write_adapter
 from lexigraft.export.apply import merged_model
+from lexigraft.export.gguf import (
+    GGUFType,
+    files_bytes,
+    gguf_refusal,
+    require_llama_cpp,
+    write_gguf,
+)
 from lexigraft.export.merged import checkpoint_bytes, stored_dtype, write_merged
 from lexigraft.export.sample import observe
 from lexigraft.host import Host, load_host, load_tokenizer
@@ -25,12 +32,18 @@ from lexigraft.workspace import Workspace
 
 __all__ = ["Target", "export"]
 
-Target = Literal["merged", "adapter"]
+Target = Literal["merged", "adapter", "gguf"]
 _SILENT = Silent()
 
 
 def export(
-    run: str | Path, to: Target, output: Path | None = None, progress: Progress = _SILENT
+    run: str | Path,
+    to: Target,
+    output: Path | None = None,
+    progress: Progress = _SILENT,
+    *,
+    types: Sequence[GGUFType] = ("Q8_0",),
+    allow_changes: bool = False,
 ) -> Path:
     """Writes `run`'s taught model as `to` and returns the folder.
 
@@ -39,9 +52,12 @@ def export(
 
     Args:
         run: the folder of a run whose training is finished.
-        to: "merged", a plain checkpoint, or "adapter", for PEFT.
-        output: a new or empty folder; None means RUN/model or RUN/adapter, which are replaced.
+        to: "merged", a plain checkpoint; "adapter", for PEFT; or "gguf", for llama.cpp.
+        output: a new or empty folder; None means RUN/model, RUN/adapter or RUN/gguf, which are
+            replaced.
         progress: is told the steps.
+        types: of the GGUF files, one for each.
+        allow_changes: write a GGUF although llama.cpp cuts some texts into other tokens.
 
     Raises:
         RunError: no such run, training is not finished, the base is another one now, `output`
@@ -55,6 +71,11 @@ def export(
     if to == "adapter" and (reason := adapter_refusal(taught)) is not None:
         raise ExportError(reason)
     spelling = _spelling(space)
+    if to == "gguf":
+        require_llama_cpp()
+        with _writer(space, place) as writer:
+            _write_gguf(space, writer, place, taught, spelling, types, allow_changes, progress)
+        return place
     with _writer(space, place) as writer:
         _write(space, writer, place, to, taught, spelling, progress)
     return place
@@ -102,8 +123,44 @@ def _write(
         )
 
 
+def _write_gguf(
+    space: Workspace,
+    writer: Workspace,
+    place: Path,
+    taught: Taught,
+    spelling: Spelling,
+    types: Sequence[GGUFType],
+    allow_changes: bool,
+    progress: Progress,
+) -> None:
+    with progress.stage("Loading the base", None):
+        host = _base(space, progress)
+    if (reason := gguf_refusal(host.model)) is not None:
+        raise ExportError(reason)
+    tokenizer = _tokenizer(space, host)
+    with progress.stage("Merging what was taught", None):
+        model = merged_model(host, taught, spelling.rows_after)
+    own = [str(line["text"]) for line in space.read_lines(space.texts) if "text" in line]
+    with writer.writing_folder(place, needs=files_bytes(model, types)) as folder:
+        write_gguf(
+            model,
+            tokenizer,
+            spelling,
+            folder,
+            types,
+            own_texts=own,
+            allow_changes=allow_changes,
+            progress=progress,
+        )
+
+
+def _own(space: Workspace) -> dict[Target, Path]:
+    """Where each target stands in the run itself."""
+    return {"merged": space.model, "adapter": space.adapter, "gguf": space.gguf}
+
+
 def _place(space: Workspace, to: Target, output: Path | None) -> Path:
-    own = space.model if to == "merged" else space.adapter
+    own = _own(space)[to]
     if output is None:
         return own
     place = Path(output).expanduser()
@@ -119,7 +176,7 @@ def _place(space: Workspace, to: Target, output: Path | None) -> Path:
 @contextmanager
 def _writer(space: Workspace, place: Path) -> Iterator[Workspace]:
     """Who writes to `place`: the run under its lock, or nobody's workspace for a folder outside."""
-    if place not in (space.model, space.adapter):
+    if place not in _own(space).values():
         yield Workspace(place.absolute().parent)
         return
     with Workspace.open(space.root, create=True, resume=True) as locked:

@@ -83,7 +83,7 @@ class Reference:
     inside: tuple[str, ...]
     inside_ids: tuple[tuple[int, ...], ...]
     prompts: dict[str, tuple[int, ...]]
-    log_probabilities: dict[str, Float[Tensor, "rows"]]
+    log_probabilities: dict[str, Float[Tensor, " rows"]]
     """After each of `prompts`, of the run's own weights."""
     asked: tuple[str, ...]
     """Those of `prompts` that are continued: terms at their end."""
@@ -104,10 +104,12 @@ def reference_of(
         own_texts: sentences of the run; some of them are compared too.
     """
     forms = list(dict.fromkeys(form for term in spelling.terms for form in term.forms))
-    forms += [t.form for t in spelling.new_tokens if t.form not in forms]
+    # Capitalised forms, and those of runs that this one continued.
+    words = [word.strip() for word in vocabulary.words.values()]
+    forms += dict.fromkeys(form for form in words if form not in forms)
     composed, prefix = vocabulary.composed, vocabulary.space_prefix
     texts = thousand_texts(forms, own_texts, composed=composed, no_space_first=prefix)
-    inside = inside_longer_words([token.form for token in spelling.new_tokens])
+    inside = inside_longer_words(words)
     asked = tuple(f"The {term.surface}" for term in _some(spelling.terms, _MOST_PROMPTS - 2))
     prompts = {
         text: tuple(tokenizer(text).input_ids[:_MOST_IDS])
@@ -191,13 +193,11 @@ def _after(model: PreTrainedModel, ids: Sequence[int]) -> Float[Tensor, "time ro
 
 def _all_after(
     model: PreTrainedModel, prompts: Mapping[str, Sequence[int]]
-) -> dict[str, Float[Tensor, "rows"]]:
+) -> dict[str, Float[Tensor, " rows"]]:
     return {text: _after(model, ids)[-1] for text, ids in prompts.items()}
 
 
-def _differing(
-    texts: Sequence[str], ids: Sequence[tuple[int, ...]], llama: LlamaCpp
-) -> list[str]:
+def _differing(texts: Sequence[str], ids: Sequence[tuple[int, ...]], llama: LlamaCpp) -> list[str]:
     found = llama.ids(texts)
     return [t for t, a, b in zip(texts, ids, found, strict=True) if list(a) != b]
 
@@ -233,7 +233,7 @@ def _compare(
     return worst
 
 
-def _difference(wanted: Float[Tensor, "rows"], found: Float[Tensor, "rows"]) -> float:
+def _difference(wanted: Float[Tensor, " rows"], found: Float[Tensor, " rows"]) -> float:
     """The root mean square of the differences as a share of the spread of `wanted`.
 
     Tokens that are too unlikely for a float32 probability are left out.

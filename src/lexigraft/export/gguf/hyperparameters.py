@@ -74,7 +74,7 @@ def _rope(config: Any) -> dict[str, Value | None]:
     return values
 
 
-def rope_factors(config: Any) -> Float[Tensor, "half"] | None:
+def rope_factors(config: Any) -> Float[Tensor, " half"] | None:
     """By how much each frequency is divided: Llama 3.1's rule for long texts; None without it.
 
     Wavelengths beyond the original context are stretched by `factor`, those well within it are
@@ -88,4 +88,5 @@ def rope_factors(config: Any) -> Float[Tensor, "half"] | None:
     turns = rope["original_max_position_embeddings"] / (2 * math.pi * rope["rope_theta"] ** steps)
     low, high = rope["low_freq_factor"], rope["high_freq_factor"]
     kept = ((turns - low) / (high - low)).clamp(0, 1)
-    return (1 / ((1 - kept) / rope["factor"] + kept)).float()
+    factors: Tensor = 1 / ((1 - kept) / rope["factor"] + kept)
+    return factors.float()

@@ -101,7 +101,7 @@ class LlamaCpp:
         asked = ({"content": t, "add_special": True, "parse_special": True} for t in texts)
         return [[int(n) for n in self._ask("/tokenize", body)["tokens"]] for body in asked]
 
-    def log_probabilities(self, ids: Sequence[int], rows: int) -> Float[Tensor, "rows"]:
+    def log_probabilities(self, ids: Sequence[int], rows: int) -> Float[Tensor, " rows"]:
         """Of every token after `ids`; -inf for one too unlikely for llama.cpp's float32."""
         # An end token or half a character would be left out of the answer, and all probabilities
         # with it. They are taken before the bias.

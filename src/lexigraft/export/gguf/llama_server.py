@@ -1,4 +1,4 @@
-"""llama.cpp in a process of its own: run by path, `python llama_server.py FILE CONTEXT THREADS KEY`.
+"""llama.cpp in a process of its own: `python llama_server.py FILE CONTEXT THREADS KEY`.
 
 A failed assertion in llama.cpp ends its whole process, and it logs as it likes: neither may happen
 to the process that exports. Prints one line of JSON with the server's address, and serves until

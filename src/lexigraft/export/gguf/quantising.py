@@ -24,7 +24,13 @@ FILE_TYPES: dict[GGUFType, int] = {
     "Q4_1": int(gguf.LlamaFileType.MOSTLY_Q4_1),
 }
 
-TOLERANCES: dict[GGUFType, float] = {"F16": 0.02, "BF16": 0.1, "Q8_0": 0.2, "Q4_0": 0.2, "Q4_1": 0.2}
+TOLERANCES: dict[GGUFType, float] = {
+    "F16": 0.02,
+    "BF16": 0.1,
+    "Q8_0": 0.2,
+    "Q4_0": 0.2,
+    "Q4_1": 0.2,
+}
 """By how much llama.cpp's log-probabilities may differ from those that transformers computes in
 float32 with the weights of the file: the root mean square of the differences as a share of the
 spread. llama.cpp rounds what goes into each product too, to the precision of its weights."""

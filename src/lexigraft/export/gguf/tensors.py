@@ -93,12 +93,14 @@ def in_pairs(weight: Float[Tensor, "rows ..."], heads: int) -> Float[Tensor, "ro
 
     transformers rotates row i together with row i + h/2; llama.cpp's `llama` rotates neighbours.
     """
-    return weight.unflatten(0, (heads, 2, -1)).transpose(1, 2).flatten(0, 2)
+    paired: Tensor = weight.unflatten(0, (heads, 2, -1)).transpose(1, 2)
+    return paired.flatten(0, 2)
 
 
 def in_halves(weight: Float[Tensor, "rows ..."], heads: int) -> Float[Tensor, "rows ..."]:
     """What `in_pairs` was given."""
-    return weight.unflatten(0, (heads, -1, 2)).transpose(1, 2).flatten(0, 2)
+    halved: Tensor = weight.unflatten(0, (heads, -1, 2)).transpose(1, 2)
+    return halved.flatten(0, 2)
 
 
 def _stored(path: Path) -> dict[str, gguf.ReaderTensor]:

@@ -53,9 +53,7 @@ class Vocabulary:
     space_prefix: bool
     """Whether a space is put before the text."""
     words: dict[int, str]
-    """The text of each token that stands for a whole word and that no old merge reaches."""
-    anywhere: tuple[int, ...]
-    """Those of `words` that llama.cpp finds inside longer words too: USER_DEFINED ones."""
+    """The text of each token that stands for a whole word and was added to the vocabulary."""
     composed: bool
     """Whether the tokenizer composes characters (NFC) first; llama.cpp does not."""
 
@@ -77,9 +75,7 @@ def vocabulary_of(tokenizer: PreTrainedTokenizerBase, rows: int) -> Vocabulary:
     )
 
 
-def _byte_level(
-    tokenizer: PreTrainedTokenizerBase, document: Document, rows: int
-) -> Vocabulary:
+def _byte_level(tokenizer: PreTrainedTokenizerBase, document: Document, rows: int) -> Vocabulary:
     words = _words(tokenizer, document)
     pre = pre_tokenizer_name(document, words.values())
     if pre is None:
@@ -97,8 +93,8 @@ def _byte_level(
         scores=None,
         merges=tuple(" ".join(merge) for merge in (*merges, *added)),
         space_prefix=False,
-        words=words,
-        anywhere=tuple(sorted({*loose, *_added_words(document)})),
+        # Llama 3 has whole words of its own that no merge gives.
+        words=loose if pre in IGNORE_MERGES else words,
         composed=document["normalizer"] is not None,
     )
 
@@ -128,9 +124,7 @@ def _with_longer(loose: Mapping[int, str], words: Mapping[int, str]) -> dict[int
     return {n: t for n, t in words.items() if n in loose or any(text in t for text in texts)}
 
 
-def _sentencepiece(
-    tokenizer: PreTrainedTokenizerBase, document: Document, rows: int
-) -> Vocabulary:
+def _sentencepiece(tokenizer: PreTrainedTokenizerBase, document: Document, rows: int) -> Vocabulary:
     words = _words(tokenizer, document)
     prefix = _puts_space_first(tokenizer)
     if prefix and words:
@@ -152,7 +146,6 @@ def _sentencepiece(
         merges=None,
         space_prefix=prefix,
         words=words,
-        anywhere=tuple(sorted({*words, *_added_words(document)})),
         composed=False,
     )
 
@@ -186,11 +179,6 @@ def _text(document: Document, string: str) -> str:
         return ""
     text = bytes(map(_BYTES.__getitem__, string)).decode(errors="replace")
     return "" if "\ufffd" in text else text
-
-
-def _added_words(document: Document) -> list[int]:
-    """Added tokens that a reader sees: words where the tokenizer took no new entries."""
-    return [t["id"] for t in document["added_tokens"] if not t["special"]]
 
 
 def _is_isolated(document: Document, pre: str, text: str) -> bool:

@@ -34,7 +34,7 @@ def word_merges(
     """
     known = "\n".join((*readable(vocabulary), *SAMPLE)).casefold()
     merges: list[Merge] = []
-    for word, pieces in sorted(words.items(), key=lambda item: (len(item[1]), item[0])):
+    for pieces in sorted(words.values(), key=lambda pieces: (len(pieces), list(pieces))):
         now = merged(pieces, merges)
         steps = _tree(now, known) if len(now) > 1 else []
         merges += steps or []
