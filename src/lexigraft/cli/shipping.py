@@ -57,5 +57,5 @@ def export(
     from lexigraft.console import Bars, show_path
 
     options: dict[str, Any] = {"types": [kind.value for kind in types]} if types else {}
-    bars = Bars()
-    show_path(lexigraft.export(run, to, output, bars, allow_changes=allow_changes, **options))
+    options |= {"allow_changes": allow_changes, "progress": Bars()}
+    show_path(lexigraft.export(run, to, output, **options))
