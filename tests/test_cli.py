@@ -152,10 +152,12 @@ def test_the_choices_are_those_of_the_recipe_and_the_lexicon() -> None:
         ("teach", "w.yaml", "--model", "m", "--output", "r", "--tune", "all"),
         ("teach", "w.yaml", "--model", "m", "--output", "r", "--resume", "--force"),
         ("export", "run"),
-        ("export", "run", "--to", "gguf"),
         ("export", "run", "--to", "adapter", "--dtype", "float64"),
         ("push", "words.lexpack"),
         ("pull", "me/words"),
+        ("export", "run", "--to", "onnx"),
+        ("export", "run", "--to", "gguf", "--type", "Q2_K"),
+        ("export", "run", "--to", "merged", "--type", "F16"),
         ("verify", "run", "--revision", "main"),
         ("diagnose", "w.yaml", "--model", "m", "--colour"),
         ("retokenize", "--lexicon", "w.yaml", "--model", "m", "--output", "d"),
@@ -532,6 +534,10 @@ def test_export_passes_everything_on(stand_in: Callable[..., None]) -> None:
     assert done.given == (Path("run"), "adapter", Path("there"))
     assert done.named["dtype"] == "auto"
     assert result.stdout == "there\n"
+    assert "types" not in done.named
+    call("export", "run", "--to", "gguf", "--type", "Q8_0", "--type", "F16", "--allow-changes")
+    assert done.named["types"] == ["Q8_0", "F16"]
+    assert done.named["allow_changes"] is True
 
 
 def test_push_passes_everything_on_and_shows_sizes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -176,7 +176,7 @@ def test_every_command_parses(path: Path) -> None:
         "lexigraft teach words.yaml --model m --output r --learning-rate 1",
         "lexigraft teach words.yaml --model m --output r --route tokens",
         "lexigraft teach words.yaml --output r",
-        "lexigraft export runs/words --to gguf",
+        "lexigraft export runs/words --to onnx",
         "make everything",
         "echo a | lexigraft marks words.yaml",
         "git clone somewhere",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,6 +13,7 @@ __all__ = [
     "BuiltIn",
     "Corpus",
     "DryRun",
+    "FileType",
     "GivenRoute",
     "Json",
     "LexiconFile",
@@ -69,6 +71,18 @@ Replace = Annotated[
         help="With a run as MODEL: LEXICON corrects this term of it; may be given several times.",
     ),
 ]
+
+
+class FileType(StrEnum):
+    """The types of GGUF files; a list option takes no Literal."""
+
+    F16 = "F16"
+    BF16 = "BF16"
+    Q8_0 = "Q8_0"
+    Q4_0 = "Q4_0"
+    Q4_1 = "Q4_1"
+
+
 AllowChanges = Annotated[
     bool, typer.Option("--allow-changes", help="Accept that other words change their tokens.")
 ]

@@ -40,7 +40,8 @@ _LOCK = ".lock"
 _OURS = {
     RECORD, "recipe.yaml", "lexicon.yaml", "diagnosis.json", "spelling", "corpus.json",
     "earlier.json", "rows.safetensors", "templates.yaml", "answers.jsonl", "texts.jsonl",
-    "training", "adapter", "model", "served", "verdict.json", "report.html", "README.md",
+    "training", "adapter", "model", "served", "gguf", "verdict.json", "report.html",
+    "README.md",
 }  # fmt: skip
 
 
@@ -175,6 +176,11 @@ class Workspace:
     def served(self) -> Path:
         """The folder with a base and a plain LoRA, for servers."""
         return self.root / "served"
+
+    @property
+    def gguf(self) -> Path:
+        """The folder with GGUF files for llama.cpp."""
+        return self.root / "gguf"
 
     @property
     def verdict(self) -> Path:

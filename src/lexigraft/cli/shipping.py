@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from lexigraft.cli.app import app, print_json
 from lexigraft.options import (
+    AllowChanges,
+    FileType,
     Json,
     Revision,
     RunFolder,
@@ -21,10 +23,11 @@ __all__ = ["export", "push", "pull"]
 def export(
     run: RunFolder,
     to: Annotated[
-        Literal["merged", "adapter", "served"],
+        Literal["merged", "adapter", "served", "gguf"],
         typer.Option(
             help="merged: a plain checkpoint; adapter: for PEFT, on top of the base; served: the "
-            "base with the new rows, and a plain LoRA, for vLLM."
+            "base with the new rows, and a plain LoRA, for vLLM; gguf: for llama.cpp, Ollama and "
+            "LM Studio."
         ),
     ],
     output: Annotated[
@@ -35,6 +38,15 @@ def export(
         Literal["auto", "float32", "bfloat16", "float16"],
         typer.Option(help="Of an adapter's numbers; auto: the base's, if that changes little."),
     ] = "auto",
+    types: Annotated[
+        list[FileType] | None,
+        typer.Option(
+            "--type",
+            metavar="TYPE",
+            help="Of a GGUF: F16, BF16, Q8_0 (used if none is named), Q4_0, Q4_1; repeatable.",
+        ),
+    ] = None,
+    allow_changes: AllowChanges = False,
 ) -> None:
     """Write what was taught so that it loads without lexigraft.
 
@@ -42,13 +54,20 @@ def export(
       lexigraft export runs/words --to merged --output words-model
       lexigraft export runs/words --to adapter
       lexigraft export runs/words --to served --output words-served
+      lexigraft export runs/words --to gguf --type Q8_0 --type Q4_0
 
-    What was written is loaded by a process without lexigraft and compared, before it is kept.
+    What was written is loaded by a process without lexigraft, a GGUF by llama.cpp, and compared
+    before it is kept. Where llama.cpp cuts some texts into other tokens a GGUF is refused;
+    --allow-changes accepts that.
     """
+    if types and to != "gguf":
+        raise typer.BadParameter("--type is for --to gguf.")
     import lexigraft
     from lexigraft.console import Bars, show_path
 
-    show_path(lexigraft.export(run, to, output, dtype=dtype, progress=Bars()))
+    options: dict[str, Any] = {"types": [kind.value for kind in types]} if types else {}
+    options |= {"dtype": dtype, "allow_changes": allow_changes, "progress": Bars()}
+    show_path(lexigraft.export(run, to, output, **options))
 
 
 @app.command()

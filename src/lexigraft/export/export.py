@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -13,6 +13,13 @@ from transformers import PreTrainedTokenizerBase
 from lexigraft.base_reference import reference_to
 from lexigraft.errors import ExportError, RunError
 from lexigraft.export.adapter import adapter_refusal
+from lexigraft.export.gguf import (
+    GGUFType,
+    files_bytes,
+    gguf_refusal,
+    require_llama_cpp,
+    write_gguf,
+)
 from lexigraft.export.shipping import (
     AdapterType,
     Source,
@@ -31,7 +38,7 @@ from lexigraft.workspace import Workspace
 
 __all__ = ["Target", "export"]
 
-Target = Literal["merged", "adapter", "served"]
+Target = Literal["merged", "adapter", "served", "gguf"]
 _SILENT = Silent()
 
 
@@ -42,6 +49,8 @@ def export(
     progress: Progress = _SILENT,
     *,
     dtype: AdapterType = "auto",
+    types: Sequence[GGUFType] = ("Q8_0",),
+    allow_changes: bool = False,
 ) -> Path:
     """Writes `run`'s taught model as `to` and returns the folder.
 
@@ -50,13 +59,16 @@ def export(
 
     Args:
         run: the folder of a run whose training is finished.
-        to: "merged", a plain checkpoint; "adapter", for PEFT; or "served", a base with the new
-            rows and a plain LoRA beside it, for servers that take no rows in an adapter.
-        output: a new or empty folder; None means RUN/model, RUN/adapter or RUN/served, which are
+        to: "merged", a plain checkpoint; "adapter", for PEFT; "served", a base with the new rows
+            and a plain LoRA beside it, for servers that take no rows in an adapter; or "gguf", for
+            llama.cpp.
+        output: a new or empty folder; None means the folder of that name in RUN, which is
             replaced.
         progress: is told the steps.
         dtype: what the numbers of an adapter are stored in; "auto": as the base's, or in float32
             where that would change the logits by more than 0.01 of their size.
+        types: of the GGUF files, one for each.
+        allow_changes: write a GGUF although llama.cpp cuts some texts into other tokens.
 
     Raises:
         RunError: no such run, training is not finished, the base is another one now, `output`
@@ -70,6 +82,12 @@ def export(
     if (reason := _refusal(to, taught)) is not None:
         raise ExportError(reason)
     source = _source(space, taught, progress)
+    if to == "gguf":
+        require_llama_cpp()
+        own = [str(line["text"]) for line in space.read_lines(space.texts) if "text" in line]
+        with _writer(space, place) as writer:
+            _write_gguf(source, writer, place, types, own, allow_changes=allow_changes)
+        return place
     with _writer(space, place) as writer:
         _write(source, writer, place, to, dtype)
     return place
@@ -106,9 +124,42 @@ def _source(space: Workspace, taught: Taught, progress: Progress) -> Source:
     )
 
 
+def _write_gguf(
+    source: Source,
+    writer: Workspace,
+    place: Path,
+    types: Sequence[GGUFType],
+    own_texts: Sequence[str],
+    *,
+    allow_changes: bool,
+) -> None:
+    host = source.load()
+    if (reason := gguf_refusal(host.model)) is not None:
+        raise ExportError(reason)
+    tokenizer = source.tokenizer_of(host)
+    with source.progress.stage("Merging what was taught", None):
+        model = source.merged(host, source.taught)
+    with writer.writing_folder(place, needs=files_bytes(model, types)) as folder:
+        write_gguf(
+            model,
+            tokenizer,
+            source.spelling,
+            folder,
+            types,
+            own_texts=own_texts,
+            allow_changes=allow_changes,
+            progress=source.progress,
+        )
+
+
 def _own(space: Workspace) -> dict[Target, Path]:
     """Where each target stands in the run itself."""
-    return {"merged": space.model, "adapter": space.adapter, "served": space.served}
+    return {
+        "merged": space.model,
+        "adapter": space.adapter,
+        "served": space.served,
+        "gguf": space.gguf,
+    }
 
 
 def _place(space: Workspace, to: Target, output: Path | None) -> Path:
