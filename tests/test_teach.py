@@ -526,6 +526,20 @@ def test_each_way_to_tune(
     assert torch.equal(rows, taught.input_rows)
 
 
+def test_rows_in_multiples_of_a_number(tiny_folders: dict[str, Path], tmp_path: Path) -> None:
+    rows = RECIPE.rows.model_copy(update={"multiple": 64})
+    recipe = RECIPE.model_copy(update={"rows": rows, "tune": "rows"})
+    lexicon = LEXICON.model_copy(update={"terms": TERMS[:1]})
+    run = teach(tiny_folders["byte-tied"], lexicon, tmp_path / "run", recipe=recipe).root
+    assert read(run, "run.json")["stages"].keys() >= {"model", "adapter", "verdict"}
+    assert (
+        len(load_file(run / "model" / "model.safetensors")["model.embed_tokens.weight"]) % 64 == 0
+    )
+    highest = max(load_taught(run / "training" / "taught.safetensors").new_ids)
+    card = (run / "README.md").read_text(encoding="utf-8")
+    assert f"resize_token_embeddings({highest + 1}, " in card
+
+
 def test_what_moves_by_default() -> None:
     assert moves_of(Recipe(), {"token"}) == "rows"
     assert moves_of(Recipe(), {"subword", "marker"}) == "lora"

@@ -175,6 +175,19 @@ def test_a_server_that_ends_is_told(family: Callable[..., Any], tmp_path: Path) 
             llama.ids(["a text"])
 
 
+def test_a_connection_that_was_closed_meanwhile_is_opened_again(
+    family: Callable[..., Any], tmp_path: Path
+) -> None:
+    case = family("llama")
+    case.write(tmp_path, "F16")
+    with llama_cpp.LlamaCpp(tmp_path / "model-F16.gguf") as llama:
+        first = llama.ids(["a text"])
+        assert llama._connection is not None
+        assert llama._connection.sock is not None
+        llama._connection.sock.shutdown(2)
+        assert llama.ids(["a text"]) == first == [case.tokenizer("a text").input_ids]
+
+
 def test_weights_that_were_cut_are_noticed(family: Callable[..., Any], tmp_path: Path) -> None:
     case = family("llama")
     case.write(tmp_path, "Q8_0")

@@ -130,22 +130,34 @@ class LlamaCpp:
         return self._ask("/completion", body)
 
     def _ask(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        if self._connection is None:
-            raise ExportError("llama.cpp has ended already.")
-        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self._key}"}
         try:
-            self._connection.request("POST", path, json.dumps(body), headers)
-            answer = self._connection.getresponse()
-            value: Any = json.loads(answer.read())
+            status, data = self._answer(path, json.dumps(body))
+            value: Any = json.loads(data)
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise ExportError(
-                f"llama.cpp stopped while {self._path.name} was checked: {self._reason()} "
-                "Nothing was kept of it."
+                f"llama.cpp stopped while {self._path.name} was checked ({type(error).__name__}): "
+                f"{self._reason()} Nothing was kept of it."
             ) from error
-        if answer.status != 200:
+        if status != 200:
             raise ExportError(f"llama.cpp refused {path}: {str(value)[:300]}")
         found: dict[str, Any] = value
         return found
+
+    def _answer(self, path: str, body: str) -> tuple[int, bytes]:
+        """Status and body. A connection that was idle is closed by the server after seconds."""
+        if self._connection is None or self._process is None:
+            raise ExportError("llama.cpp has ended already.")
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self._key}"}
+        for again in (True, False):
+            try:
+                self._connection.request("POST", path, body, headers)
+                answer = self._connection.getresponse()
+                return answer.status, answer.read()
+            except ConnectionError:
+                self._connection.close()
+                if not again or self._process.poll() is not None:
+                    raise
+        raise ConnectionError(path)
 
     def _reason(self) -> str:
         """The last line of its log that speaks of an error, else the last line."""
