@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         LexigraftError,
         MarkerError,
         ModelError,
+        PackError,
         Problem,
         RecipeError,
         RequirementNotMet,
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from lexigraft.export import export
     from lexigraft.lexicon import Lexicon, Term, mark, read_lexicon
     from lexigraft.lexicon import new_lexicon as new
+    from lexigraft.pack import install, pack, uninstall
+    from lexigraft.pack import read_pack as inspect
     from lexigraft.progress import Progress
     from lexigraft.recipe import Recipe, read_recipe
     from lexigraft.report import write_report as report
@@ -54,6 +57,10 @@ __all__ = [
     "compare",
     "report",
     "export",
+    "pack",
+    "install",
+    "uninstall",
+    "inspect",
     "mark",
     "retokenize",
     "new",
@@ -72,6 +79,7 @@ __all__ = [
     "LexiconError",
     "MarkerError",
     "ModelError",
+    "PackError",
     "Problem",
     "RecipeError",
     "RequirementNotMet",
@@ -87,11 +95,15 @@ _VERBS = {
     "compare": "compare",
     "report": "write_report",
     "export": "export",
+    "pack": "pack",
     "retokenize": "retokenize",
 }
 # Every other public name: its module, and its name there where that is another.
 _HOMES = {
     "verify": ("verdict", "verify"),
+    "install": ("pack.installing", "install"),
+    "uninstall": ("pack.removing", "uninstall"),
+    "inspect": ("pack.reading", "read_pack"),
     "mark": ("lexicon", "mark"),
     "new": ("lexicon", "new_lexicon"),
     "Lexicon": ("lexicon", "Lexicon"),
