@@ -155,64 +155,87 @@ def bases(
     return {**tiny_folders, "gemma": folder}
 
 
+def finished_run(
+    folder: Path,
+    base: Path,
+    name: str,
+    routes: Mapping[str, Route],
+    *,
+    what: What | None = None,
+    seed: int = 7,
+    rank: int = 3,
+    lexicon: Lexicon | None = None,
+    passed: bool = True,
+) -> Run:
+    """Writes a run that taught random things, merged and with a verdict."""
+    if what is None:
+        what = "rows" if set(routes.values()) == {"token"} else "rows+lora"
+    loaded = load_host(base)
+    lexicon = lexicon or lexicon_of(name, routes)
+    spelling, tokenizer = spell(
+        lexicon, routes, loaded.tokenizer, loaded.facts.rows, model_type=loaded.facts.model_type
+    )
+    taught = random_taught(loaded, spelling, what, seed, rank)
+    recipe = Recipe()
+    with Workspace.open(folder, create=True) as space:
+        identity = Identity(
+            model=str(base),
+            fingerprint=loaded.facts.fingerprint,
+            lexicon=lexicon.name,
+            lexicon_digest=lexicon.digest(),
+            recipe_digest=recipe.digest(),
+            seed=0,
+        )
+        space.begin(identity, {})
+        space.write_text(space.lexicon, dump_lexicon(lexicon))
+        space.write_text(space.recipe, dump_recipe(recipe))
+        with space.writing_folder(space.spelling) as inside:
+            tokenizer.save_pretrained(inside)
+            space.write_json(inside / "spelling.json", spelling)
+        with space.writing_file(space.training / "taught.safetensors") as path:
+            save_taught(taught, path)
+        space.write_json(space.verdict, verdict_of(lexicon, spelling, passed))
+    export(folder, "merged")
+    return Run(folder, base, lexicon, spelling, tokenizer, taught)
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[Any, tuple[Path, Run]]]:
+    """A folder for runs and packs that several tests share, and those that are there."""
+    return tmp_path_factory.mktemp("made"), {}
+
+
 @pytest.fixture
 def make_run(bases: dict[str, Path], tmp_path: Path) -> Callable[..., Run]:
-    """`make_run("words", {"zorblax": "token"}, host="byte-tied", what="rows")`: a finished run."""
+    """`make_run("words", {"zorblax": "token"}, host="byte-tied", what="rows")`: a run to change."""
 
     def make(
-        name: str,
-        routes: Mapping[str, Route],
-        *,
-        host: str | Path = "byte-tied",
-        what: What | None = None,
-        seed: int = 7,
-        rank: int = 3,
-        lexicon: Lexicon | None = None,
-        passed: bool = True,
+        name: str, routes: Mapping[str, Route], *, host: str | Path = "byte-tied", **options: Any
     ) -> Run:
         base = bases[host] if isinstance(host, str) else host
-        if what is None:
-            what = "rows" if set(routes.values()) == {"token"} else "rows+lora"
-        loaded = load_host(base)
-        lexicon = lexicon or lexicon_of(name, routes)
-        spelling, tokenizer = spell(
-            lexicon, routes, loaded.tokenizer, loaded.facts.rows,
-            model_type=loaded.facts.model_type,
-        )  # fmt: skip
-        taught = random_taught(loaded, spelling, what, seed, rank)
-        folder = tmp_path / "runs" / name
-        recipe = Recipe()
-        with Workspace.open(folder, create=True) as space:
-            identity = Identity(
-                model=str(base),
-                fingerprint=loaded.facts.fingerprint,
-                lexicon=lexicon.name,
-                lexicon_digest=lexicon.digest(),
-                recipe_digest=recipe.digest(),
-                seed=0,
-            )
-            space.begin(identity, {})
-            space.write_text(space.lexicon, dump_lexicon(lexicon))
-            space.write_text(space.recipe, dump_recipe(recipe))
-            with space.writing_folder(space.spelling) as inside:
-                tokenizer.save_pretrained(inside)
-                space.write_json(inside / "spelling.json", spelling)
-            with space.writing_file(space.training / "taught.safetensors") as path:
-                save_taught(taught, path)
-            space.write_json(space.verdict, verdict_of(lexicon, spelling, passed))
-        export(folder, "merged")
-        return Run(folder, base, lexicon, spelling, tokenizer, taught)
+        return finished_run(tmp_path / "runs" / name, base, name, routes, **options)
 
     return make
 
 
 @pytest.fixture
-def make_pack(make_run: Callable[..., Run], tmp_path: Path) -> Callable[..., tuple[Path, Run]]:
-    """The same as a pack: its file, and its run."""
+def make_pack(
+    bases: dict[str, Path], tmp_path: Path, made: tuple[Path, dict[Any, tuple[Path, Run]]]
+) -> Callable[..., tuple[Path, Run]]:
+    """The same as a pack: a file of the test's own, and the run, which is for reading only."""
+    folder, known = made
 
-    def make(name: str, routes: Mapping[str, Route], **options: Any) -> tuple[Path, Run]:
-        run = make_run(name, routes, **options)
-        return pack(run.folder, tmp_path / f"{name}.lexpack", licence="CC-BY-4.0"), run
+    def make(
+        name: str, routes: Mapping[str, Route], *, host: str | Path = "byte-tied", **options: Any
+    ) -> tuple[Path, Run]:
+        base = bases[host] if isinstance(host, str) else host
+        key = repr((name, sorted(routes.items()), str(base), sorted(options.items())))
+        if key not in known:
+            place = folder / str(len(known))
+            run = finished_run(place / name, base, name, routes, **options)
+            known[key] = pack(run.folder, place / f"{name}.lexpack", licence="CC-BY-4.0"), run
+        path, run = known[key]
+        return Path(shutil.copy(path, tmp_path)), run
 
     return make
 
