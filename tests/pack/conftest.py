@@ -13,7 +13,7 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from lexigraft.checks.results import CheckSummary, Drift, Leakage, Score, TermVerdict, Verdict
-from lexigraft.export import export
+from lexigraft.export import merged_model, stored_dtype
 from lexigraft.host import Host, load_host
 from lexigraft.lexicon import Lexicon, Route, Term, dump_lexicon
 from lexigraft.pack.packing import pack
@@ -195,7 +195,10 @@ def finished_run(
         with space.writing_file(space.training / "taught.safetensors") as path:
             save_taught(taught, path)
         space.write_json(space.verdict, verdict_of(lexicon, spelling, passed))
-    export(folder, "merged")
+    # As `export` writes it, without its checks: they have tests of their own.
+    model = merged_model(loaded, taught, spelling.rows_after)
+    model.to(stored_dtype(loaded.facts.dtype)).save_pretrained(folder / "model")
+    tokenizer.save_pretrained(folder / "model")
     return Run(folder, base, lexicon, spelling, tokenizer, taught)
 
 

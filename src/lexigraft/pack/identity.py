@@ -81,6 +81,8 @@ def differences(wanted: BaseIdentity, found: BaseIdentity) -> list[str]:
             ("hidden_size", "a width of"),
             ("layers", "layers:"),
             ("rows", "rows:"),
+            ("vocabulary", "tokens:"),
+            ("model_type", "the type"),
             ("tied", "tied embeddings:"),
         )
         if getattr(found, field) != getattr(wanted, field)
