@@ -38,7 +38,9 @@ class Apart:
                 stream = zlib.compress(text)
                 tensors[name] = ("U8", [len(stream)], stream)
         manifest = (
-            raw["manifest"].decode() if "manifest" in raw else compact(self.manifest).decode()
+            raw["manifest"].decode()
+            if "manifest" in raw
+            else compact(self.manifest).decode("utf-8", "surrogatepass")
         )
         return file_of(tensors, {"manifest": manifest, **self.metadata})
 

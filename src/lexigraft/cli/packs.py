@@ -76,10 +76,9 @@ def install(
             help="Where a form stands in two packs, take this one's; may be given several times.",
         ),
     ] = None,
-    verify: Annotated[
-        bool,
-        typer.Option("--verify/--no-verify", help="Ask each pack's terms again in the new model."),
-    ] = True,
+    no_verify: Annotated[
+        bool, typer.Option("--no-verify", help="Do not ask each pack's terms again.")
+    ] = False,
 ) -> None:
     """Put packs into the model that they were taught on.
 
@@ -100,7 +99,7 @@ def install(
             output,
             prefer=prefer or (),
             revision=revision,
-            verify=verify,
+            verify=not no_verify,
             progress=Bars(),
         )
     )

@@ -99,9 +99,9 @@ def show_installed(done: Installed) -> None:
 
 def _retention(found: Retention) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
-    table.add_column("Pack", overflow="fold")
-    for name in ("Terms", "Knew", "Knows now", "Checks still passed", "Drift", "Leakage"):
-        table.add_column(name, no_wrap=True, justify="right")
+    table.add_column("Pack", overflow="fold", min_width=16)
+    for name in ("Terms", "Knew", "Knows", "Checks kept", "Drift", "Leaks"):
+        table.add_column(name, justify="right")
     for pack in found.packs:
         table.add_row(
             shown(pack.pack),

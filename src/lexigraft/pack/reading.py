@@ -173,6 +173,11 @@ def _lexicon(plain: Any, name: str) -> Lexicon:
     """The lexicon, read by the reader of lexicons: all its rules hold for strangers' terms too."""
     if not isinstance(plain, dict) or not isinstance(plain.get("name"), str):
         raise PackError(f"{name} is damaged: its lexicon is no JSON object with a name.")
+    terms = plain.get("terms")
+    for term in terms if isinstance(terms, list) else ():
+        # `forms: auto` would load a library, and guess.
+        if isinstance(term, dict) and not isinstance(term.get("forms", []), list):
+            raise PackError(f"{name} is made by hand: its lexicon does not list its forms.")
     try:
         lexicon = lexicon_from_text(_as_yaml(plain), name, "yaml")
     except LexiconError as error:
