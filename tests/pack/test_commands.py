@@ -77,8 +77,8 @@ def test_a_damaged_pack_is_told_in_a_line(make_pack: Any, tmp_path: Path, comman
 def test_hostile_text_is_shown_harmless(make_pack: Any, tmp_path: Path, mangling: Any) -> None:
     path, _ = make_pack("one", {"zorblax": "token"})
     parts = mangling.apart(path.read_bytes())
-    parts.manifest["author"] = "[red]Name[/red] \u202egnp.exe"
-    parts.documents["verdict"]["notes"] = ["\x1b[2J\x1b]0;title\x07 and\r\nmore"]
+    parts.manifest["author"] = "[red]Name[/red]"
+    parts.documents["verdict"]["notes"] = ["\x1b[2J\x1b]0;title\x07 and\r\nmore \u202egnp.exe"]
     path.write_bytes(parts.joined())
     pack_from_bytes(path.read_bytes(), "one.lexpack")
     shown = call("inspect", path).stdout

@@ -188,6 +188,7 @@ REFUSED: dict[str, tuple[Edit, str]] = {
     "a base at an absolute place": (base(name="C:\\models"), "is a path"),
     "an author with a control character": (manifest(author="a\x1b[2J"), "U\\+001B"),
     "a date that is none": (manifest(created="<script>"), "date"),
+    "an author shown as another": (manifest(author="A\u202egnp"), "reorders"),
     "a licence that is a book": (manifest(licence="x" * 201), "201 characters"),
     "a module with odd signs": (
         lambda parts: parts.manifest["lora"].update(target_modules=["../q_proj"]),

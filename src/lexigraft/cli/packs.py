@@ -28,7 +28,7 @@ def pack(
 
     \b
       lexigraft pack runs/words --output words.lexpack
-      lexigraft pack runs/words --output words.lexpack --license CC-BY-4.0 --author "A. Name"
+      lexigraft pack runs/words --output words.lexpack --license CC-BY-4.0
 
     It holds the rows and the adapter, the lexicon and the verdict, and says which base it is for.
     """
@@ -65,7 +65,7 @@ def inspect(
 
 @app.command()
 def install(
-    packs: Annotated[list[Path], typer.Argument(metavar="PACK...", help="One or several packs.")],
+    packs: Annotated[list[Path], typer.Argument(metavar="PACK", help="One or several packs.")],
     model: Annotated[str, typer.Option(help="The base that they were taught on.", metavar="BASE")],
     output: Annotated[Path, typer.Option(help="A new folder for the model.", metavar="DIR")],
     revision: Revision = None,
@@ -84,7 +84,7 @@ def install(
 
     \b
       lexigraft install words.lexpack --model smollm2-135m --output words-model
-      lexigraft install words.lexpack more.lexpack --model smollm2-135m --output both-model
+      lexigraft install words.lexpack more.lexpack --model smollm2-135m --output both
 
     DIR loads with plain transformers. Several packs are spelled together; what each of them knew
     is asked again, and DIR/packs-verdict.json says what is left.
@@ -108,7 +108,7 @@ def install(
 @app.command()
 def uninstall(
     names: Annotated[
-        list[str], typer.Argument(metavar="TERM|PACK...", help="Terms; or packs, NAME.lexpack.")
+        list[str], typer.Argument(metavar="TERM|PACK", help="Terms; or packs, NAME.lexpack.")
     ],
     model: Annotated[
         Path, typer.Option(help="A folder that `install` wrote, or a run.", metavar="TAUGHT")
@@ -124,7 +124,7 @@ def uninstall(
 
     \b
       lexigraft uninstall zorblax --model words-model --output fewer-words
-      lexigraft uninstall more.lexpack --model both-model --output words-model --base smollm2-135m
+      lexigraft uninstall more.lexpack --model both --output words-model
 
     Where rows alone were installed, the model is again what it was, bit for bit.
     """

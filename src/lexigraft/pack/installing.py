@@ -90,7 +90,10 @@ def install(
     write_installed(place, host, base, chosen, composed, progress)
     found = None
     if floor is not None:
-        taught = Judged(host.model, composed.tokenizer, composed.spelling)
+        del host
+        # What was written, in the base's own type, as a run's own verification judges it.
+        written = load_host(place)
+        taught = Judged(written.model, written.tokenizer, composed.spelling)
         found = retention(chosen, composed.spellings, floor, taught, progress)
         Workspace(place).write_json(place / VERDICT, found)
     return Installed(place, tuple(chosen), found)

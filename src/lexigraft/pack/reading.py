@@ -50,6 +50,8 @@ _LORA_NAME = re.compile(r"base_model\.model(\.[A-Za-z0-9_]+)+\.lora_[AB]\.weight
 _MODULE = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*")
 # A folder above, an absolute place, a home, a drive.
 _PATH = re.compile(r"(?:^|[\\/])\.\.(?:[\\/]|$)|^[\\/]|^~[\\/]|^[A-Za-z]:[\\/]")
+# Overrides and isolates of direction: a name could be shown as another one.
+_REORDERING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 _DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00")
 _Value = TypeVar("_Value", bound=BaseModel)
 
@@ -156,6 +158,8 @@ def _wrong_name(text: str) -> str | None:
     for character in text:
         if unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp"):
             return f"holds the control character U+{ord(character):04X}"
+        if character in _REORDERING:
+            return f"holds U+{ord(character):04X}, which reorders what stands after it"
     if _PATH.search(text) or PurePath(text).is_absolute():
         return f"is a path ({text[:40]!r})"
     return None
