@@ -130,11 +130,10 @@ def _undecided(chosen: Sequence[Chosen], found: Sequence[Clash]) -> PackError:
         for place, term in (clash.first, clash.second):
             pack = chosen[place].pack
             lines.append(f"    {pack.name}: {term}: {pack.lexicon[term].definition[0]}")
-    names = " or ".join(dict.fromkeys(chosen[c.first[0]].pack.name for c in found[:1]))
-    other = chosen[found[0].second[0]].pack.name
+    one, other = (chosen[place].pack.name for place, _ in (found[0].first, found[0].second))
     lines.append(
-        f"Say whose terms are to be installed: --prefer {names}, or --prefer {other}. "
-        "The other pack's terms with these forms are left out."
+        f"Say whose terms are to be installed: --prefer {one}, or --prefer {other}. The other "
+        "pack's terms with these forms are left out."
     )
     return PackError("\n".join(lines))
 

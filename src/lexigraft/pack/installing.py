@@ -73,14 +73,14 @@ def install(
     """
     given = [packs] if isinstance(packs, str | Path) else list(packs)
     chosen = _read(given)
-    preferred = _preferred(prefer, given)
     place = require_free(output)
-    with progress.stage("Loading the base", None):
-        host = load_host(model, revision=revision, progress=progress.say)
-        host, before = _base_of(host, model, chosen)
-    # Packs that are there already come first; what was given is counted after them.
-    chosen = without_losers([*before, *chosen], [len(before) + n for n in preferred])
+    before = _before(model, chosen)
+    names = [*(one.pack.name for one in before), *given]
+    # Packs that are there already come first. Decided before a minute is spent on loading.
+    chosen = without_losers([*before, *chosen], _preferred(prefer, names))
     _require_terms(chosen)
+    with progress.stage("Loading the base", None):
+        host = _base(model, revision, bool(before), progress)
     base = identity_of(host)
     for one in chosen:
         require_base(one.pack.base, base, one.pack.name)
@@ -114,7 +114,10 @@ def _read(paths: Sequence[str | Path]) -> list[Chosen]:
 
 
 def _preferred(prefer: Sequence[str | Path], given: Sequence[str | Path]) -> list[int]:
-    """The places in `given` that `prefer` names: as paths, or as file names."""
+    """The places in `given` that `prefer` names: as paths, or as file names.
+
+    Packs that are installed already are known by their file names alone.
+    """
     places = []
     for name in prefer:
         found = [
@@ -131,19 +134,16 @@ def _preferred(prefer: Sequence[str | Path], given: Sequence[str | Path]) -> lis
     return places
 
 
-def _base_of(host: Host, model: str | Path, chosen: Sequence[Chosen]) -> tuple[Host, list[Chosen]]:
-    """The base to install on, and the packs that are installed there already.
+def _before(model: str | Path, chosen: Sequence[Chosen]) -> list[Chosen]:
+    """The packs that `model` holds already, if it stands for its base and they are to stay.
 
     A model that packs were installed into can itself be what a pack was taught on: then it is the
-    base. Else it stands for its own base, with its packs.
+    base, and nothing is before.
     """
     folder = Path(model).expanduser()
     record = read_record(folder)
-    found = identity_of(host)
-    if record is None or not any(differences(one.pack.base, found) for one in chosen):
-        return host, []
-    for one in chosen:
-        require_base(one.pack.base, record.base, one.pack.name)
+    if record is None or any(differences(one.pack.base, record.base) for one in chosen):
+        return []
     before = chosen_in(folder, record)
     if any(one.pack.lora for one in before):
         paths = " ".join(str(folder / "packs" / f"{n}.lexpack") for n in range(1, len(before) + 1))
@@ -154,7 +154,14 @@ def _base_of(host: Host, model: str | Path, chosen: Sequence[Chosen]) -> tuple[H
     if known := {one.pack.sha256 for one in before} & {one.pack.sha256 for one in chosen}:
         name = next(one.pack.name for one in chosen if one.pack.sha256 in known)
         raise PackError(f"{name} is installed in {folder} already ({RECORD}).")
-    return bare_base(folder, record), before
+    return before
+
+
+def _base(model: str | Path, revision: str | None, has_packs: bool, progress: Progress) -> Host:
+    folder = Path(model).expanduser()
+    if has_packs and (record := read_record(folder)) is not None:
+        return bare_base(folder, record)
+    return load_host(model, revision=revision, progress=progress.say)
 
 
 def _require_terms(chosen: Sequence[Chosen]) -> None:
