@@ -16,9 +16,12 @@ from lexigraft.pack.removing import uninstall
 from lexigraft.recipe import Recipe, TextsRecipe, TrainingRecipe
 
 ROOT = Path(__file__).resolve().parents[2]
-ONE = ("kerfel", "bascoll", "bralune")
-TWO = ("hessick", "drenzle", "pirrel")
-RECIPE = Recipe(texts=TextsRecipe(written=4, replay=16), training=TrainingRecipe(epochs=4))
+ONE = ("kerfel", "bascoll")
+TWO = ("hessick", "drenzle")
+RECIPE = Recipe(
+    texts=TextsRecipe(written=0, held_out=0, replay=8, foils=0.0),
+    training=TrainingRecipe(epochs=4),
+)
 
 
 def lexicon(name: str, terms: tuple[str, ...]) -> Lexicon:
@@ -41,7 +44,7 @@ def test_two_packs_together_keep_what_each_knew(
     two = taught(real_base, "two", TWO, route, tmp_path)
     both = install([one, two], real_base, tmp_path / "both")
     assert both.retention is not None
-    assert sum(found.passed for found in both.retention.packs) >= 6
+    assert sum(found.passed for found in both.retention.packs) >= 4
     assert both.retention.share is not None
     assert both.retention.share >= 0.95
 
