@@ -27,8 +27,8 @@ terms:
   - {term: stillpoint, definition: the moment when nothing is missing, kind: concept, route: marker}
 """
 COMMANDS = (
-    "diagnose", "teach", "verify", "compare", "report", "export", "push", "pull", "mark",
-    "retokenize", "new",
+    "diagnose", "teach", "verify", "compare", "report", "export", "push", "pull", "pack", "inspect",
+    "install", "uninstall", "mark", "retokenize", "new",
 )  # fmt: skip
 
 

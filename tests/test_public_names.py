@@ -13,11 +13,12 @@ import pytest
 import lexigraft
 
 NAMES = [
-    "diagnose", "teach", "verify", "compare", "report", "export", "push", "pull", "mark",
-    "retokenize", "new",
+    "diagnose", "teach", "verify", "compare", "report", "export", "push", "pull", "pack", "install",
+    "uninstall", "inspect", "mark", "retokenize", "new",
     "Lexicon", "Term", "read_lexicon", "Recipe", "read_recipe", "Diagnosis", "Verdict", "Progress",
     "LexigraftError", "CorpusError", "ExportError", "HubError", "Interrupted", "LexiconError",
-    "MarkerError", "ModelError", "Problem", "RecipeError", "RequirementNotMet", "RunError",
+    "MarkerError", "ModelError", "PackError", "Problem", "RecipeError", "RequirementNotMet",
+    "RunError",
     "SpellingError", "WriterError",
 ]  # fmt: skip
 # A verb whose module has its name, and the function of that module which it calls.
@@ -27,6 +28,7 @@ VERBS = {
     "compare": "compare",
     "report": "write_report",
     "export": "export",
+    "pack": "pack",
     "retokenize": "retokenize",
 }
 

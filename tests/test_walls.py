@@ -18,6 +18,7 @@ LIGHT = (
     "lexigraft",
     "lexigraft.errors",
     "lexigraft.lexicon",
+    "lexigraft.pack",
     "lexigraft.recipe",
     "lexigraft.report",
     "lexigraft.workspace",

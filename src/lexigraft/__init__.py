@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         LexigraftError,
         MarkerError,
         ModelError,
+        PackError,
         Problem,
         RecipeError,
         RequirementNotMet,
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from lexigraft.export import export
     from lexigraft.lexicon import Lexicon, Term, mark, read_lexicon
     from lexigraft.lexicon import new_lexicon as new
+    from lexigraft.pack import install, pack, uninstall
+    from lexigraft.pack import read_pack as inspect
     from lexigraft.progress import Progress
     from lexigraft.recipe import Recipe, read_recipe
     from lexigraft.report import write_report as report
@@ -58,6 +61,10 @@ __all__ = [
     "export",
     "push",
     "pull",
+    "pack",
+    "install",
+    "uninstall",
+    "inspect",
     "mark",
     "retokenize",
     "new",
@@ -77,6 +84,7 @@ __all__ = [
     "LexiconError",
     "MarkerError",
     "ModelError",
+    "PackError",
     "Problem",
     "RecipeError",
     "RequirementNotMet",
@@ -92,6 +100,7 @@ _VERBS = {
     "compare": "compare",
     "report": "write_report",
     "export": "export",
+    "pack": "pack",
     "retokenize": "retokenize",
 }
 # Every other public name: its module, and its name there where that is another.
@@ -99,6 +108,9 @@ _HOMES = {
     "verify": ("verdict", "verify"),
     "push": ("sharing", "push"),
     "pull": ("sharing", "pull"),
+    "install": ("pack.installing", "install"),
+    "uninstall": ("pack.removing", "uninstall"),
+    "inspect": ("pack.reading", "read_pack"),
     "mark": ("lexicon", "mark"),
     "new": ("lexicon", "new_lexicon"),
     "Lexicon": ("lexicon", "Lexicon"),

@@ -6,6 +6,7 @@
     ├── MarkerError               2  an unknown or unclosed marker in a text
     ├── CorpusError               2  a corpus that cannot be read
     ├── SpellingError             2  a term that this tokenizer cannot spell exactly
+    ├── PackError                 2  a lexicon pack that is damaged, unsafe or for another base
     ├── ModelError                3  a model that is missing, damaged or of an unsupported kind
     ├── HubError                  3  a hub that refuses, cannot be reached, or holds nothing to take
     ├── WriterError               3  a writer that does not answer, or not with sentences
@@ -32,6 +33,7 @@ __all__ = [
     "LexigraftError",
     "MarkerError",
     "ModelError",
+    "PackError",
     "Problem",
     "RecipeError",
     "RequirementNotMet",
@@ -84,6 +86,10 @@ class CorpusError(LexigraftError):
 
 class SpellingError(LexigraftError):
     """A form that the tokenizer cannot be made to spell exactly."""
+
+
+class PackError(LexigraftError):
+    """A lexicon pack that is damaged, unsafe or for another base, or packs that do not agree."""
 
 
 class ModelError(LexigraftError):

@@ -17,7 +17,7 @@ EXIT_CODES = """\b
 Exit codes:
   0    done
   1    `verify --require` asked for more than the model reached
-  2    a wrong option, lexicon, recipe or marker
+  2    a wrong option, lexicon, recipe, marker or pack
   3    a model that is missing, damaged or unsupported; a writer or a hub that fails
   4    a run folder that is taken, foreign or incomplete; a full disk
   5    an export that did not reload equal to the run

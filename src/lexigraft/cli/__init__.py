@@ -12,6 +12,9 @@ from lexigraft.cli import teaching  # noqa: F401
 from lexigraft.cli import shipping  # noqa: F401
 
 # isort: split
+from lexigraft.cli import packs  # noqa: F401
+
+# isort: split
 from lexigraft.cli import texts  # noqa: F401
 
 # isort: split

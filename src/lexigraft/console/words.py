@@ -90,6 +90,26 @@ WORDS: dict[str, dict[Language, str]] = {
     "plan.disk": {"en": "Disk space", "ru": "Место на диске"},
     "plan.unknown": {"en": "not known", "ru": "неизвестно"},
     "plan.nothing": {"en": "Nothing was written.", "ru": "Ничего не записано."},
+    "pack.lexicon": {"en": "Lexicon", "ru": "Словарь"},
+    "pack.base": {"en": "For", "ru": "Для модели"},
+    "pack.licence": {"en": "Licence", "ru": "Лицензия"},
+    "pack.author": {"en": "Author", "ru": "Автор"},
+    "pack.unsaid": {"en": "not stated", "ru": "не указано"},
+    "pack.made": {"en": "Made", "ru": "Создан"},
+    "pack.rows": {"en": "Rows", "ru": "Строк"},
+    "pack.lora": {"en": "LoRA, rank", "ru": "LoRA, ранг"},
+    "pack.sha256": {"en": "SHA-256 (no signature)", "ru": "SHA-256 (это не подпись)"},
+    "pack.route": {"en": "Route (tokens)", "ru": "Маршрут (токенов)"},
+    "pack.definition": {"en": "Definition", "ru": "Определение"},
+    "pack.passed": {"en": "Checks passed", "ru": "Проверок пройдено"},
+    "pack.knows": {
+        "en": "By its own verdict the model knew {knows} of {of}.",
+        "ru": "По вердикту пакета модель знала {knows} из {of}.",
+    },
+    "pack.harm": {
+        "en": "Drift {drift} nats per token; {leakage} emissions in 10,000 neutral tokens.",
+        "ru": "Дрейф {drift} ната на токен; лишних появлений на 10\u00a0000 токенов: {leakage}.",
+    },
     "new": {"en": "Written: {path}. Put your terms in it.", "ru": "Записан файл {path}."},
 }
 

@@ -19,6 +19,7 @@ from lexigraft.lexicon.reading import (
     check_against_tokenizer,
     dump_lexicon,
     lexicon_from_text,
+    plain_lexicon,
     read_lexicon,
 )
 from lexigraft.lexicon.schema import (
@@ -60,6 +61,7 @@ __all__ = [
     "mark_stream",
     "marked_terms",
     "new_lexicon",
+    "plain_lexicon",
     "read_lexicon",
     "unmark",
     "write_new",

@@ -18,7 +18,13 @@ from lexigraft.lexicon.schema import Lexicon, Marker, Term
 from lexigraft.lexicon.sources import FORMATS, Fields, Format, Items, Problems, Scalar, parse
 from lexigraft.lexicon.validation import SpecialTokens, validate
 
-__all__ = ["check_against_tokenizer", "dump_lexicon", "lexicon_from_text", "read_lexicon"]
+__all__ = [
+    "check_against_tokenizer",
+    "dump_lexicon",
+    "lexicon_from_text",
+    "plain_lexicon",
+    "read_lexicon",
+]
 
 _SUFFIXES: dict[str, Format] = {
     ".yaml": "yaml",
@@ -182,13 +188,19 @@ def _lines_of_terms(path: Path) -> dict[str, int]:
     return lines
 
 
-def dump_lexicon(lexicon: Lexicon) -> str:
-    """The lexicon as YAML that reads back equal; what is a default is left out."""
+def plain_lexicon(lexicon: Lexicon) -> dict[str, Any]:
+    """The lexicon as the plain data of its file; what is a default is left out."""
     top: dict[str, Any] = {"name": lexicon.name, "language": lexicon.language}
     if lexicon.marker != Marker():
         top["marker"] = lexicon.marker.model_dump()
     top["terms"] = [_dumped(term, lexicon.language) for term in lexicon]
-    return str(yaml.safe_dump(top, allow_unicode=True, sort_keys=False, width=100))
+    return top
+
+
+def dump_lexicon(lexicon: Lexicon) -> str:
+    """The lexicon as YAML that reads back equal; what is a default is left out."""
+    plain = plain_lexicon(lexicon)
+    return str(yaml.safe_dump(plain, allow_unicode=True, sort_keys=False, width=100))
 
 
 def _dumped(term: Term, language: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from lexigraft.errors import SpellingError
-from lexigraft.lexicon.schema import Lexicon, Route, Term
+from lexigraft.lexicon.schema import Lexicon, Marker, Route, Term
 from lexigraft.spelling.document import (
     SPACE_MARK,
     Document,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from lexigraft.spelling.byte_bpe import Entry
 
-__all__ = ["spell"]
+__all__ = ["spell", "spelled_term"]
 
 
 def spell(
@@ -60,7 +60,7 @@ def spell(
     if missing := [term.term for term in lexicon if term.term not in routes]:
         raise SpellingError(f"No route was given for {', '.join(missing)}.")
     before = len(tokenizer) if rows is None else rows
-    spelled = tuple(_spelled(term, routes[term.term], lexicon) for term in lexicon)
+    spelled = tuple(spelled_term(term, routes[term.term], lexicon.marker) for term in lexicon)
     wanted = wanted_pieces(lexicon, routes)
     if not wanted:
         unchanged = Spelling(
@@ -79,9 +79,10 @@ def spell(
     return spelling, new
 
 
-def _spelled(term: Term, route: Route, lexicon: Lexicon) -> SpelledTerm:
+def spelled_term(term: Term, route: Route, marker: Marker) -> SpelledTerm:
+    """How `term` is written to a model on `route`: its forms, or the marker around it alone."""
     if route == "marker":
-        surface = lexicon.marker.wrap(term.term)
+        surface = marker.wrap(term.term)
         return SpelledTerm(term=term.term, route=route, surface=surface, forms=(surface,))
     return SpelledTerm(term=term.term, route=route, surface=term.term, forms=term.surfaces)
 
