@@ -5,7 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import http.server
+import importlib.util
 import json
+import shutil
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,6 +19,8 @@ from urllib.parse import unquote, urlsplit
 import pytest
 import torch
 from safetensors.torch import save_file
+
+import lexigraft
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
 
@@ -194,12 +199,26 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
     stub.close()
 
 
+@pytest.fixture(scope="session")
+def packed(tmp_path_factory: pytest.TempPathFactory, tiny_folders: dict[str, Path]) -> Path:
+    """A pack of a run on a tiny host, made as the tests of packs make theirs."""
+    place = Path(__file__).parents[1] / "pack" / "conftest.py"
+    spec = importlib.util.spec_from_file_location("runs_to_pack", place)
+    assert spec is not None
+    assert spec.loader is not None
+    runs = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = runs  # its dataclasses look themselves up there
+    spec.loader.exec_module(runs)
+    folder = tmp_path_factory.mktemp("packed")
+    base = tiny_folders["byte-tied"]
+    run = runs.finished_run(folder / "run", base, "words", {"zorblax": "token"})
+    return lexigraft.pack(run.folder, folder / "words.lexpack")
+
+
 @pytest.fixture
-def pack(tmp_path: Path) -> Path:
-    """A pack, as far as the hub cares: a safetensors file."""
-    path = tmp_path / "words.lexpack"
-    save_file({"rows.input": torch.ones(3, 4)}, path, metadata={"lexigraft": "{}"})
-    return path
+def pack(tmp_path: Path, packed: Path) -> Path:
+    """A pack of the test's own."""
+    return Path(shutil.copy(packed, tmp_path))
 
 
 @pytest.fixture

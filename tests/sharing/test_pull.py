@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import save
 
 from lexigraft.errors import HubError, LexigraftError, RunError
 from lexigraft.sharing import pull, push
@@ -116,6 +118,16 @@ def test_a_file_that_is_not_what_its_name_says_is_refused(
     with pytest.raises(HubError, match=f"bad file: {name}"):
         pull("me/words", tmp_path / "got")
     assert not (tmp_path / "got").exists()
+
+
+def test_what_only_calls_itself_a_pack_is_refused(hub: Any, pack: Path, tmp_path: Path) -> None:
+    push(pack, "me/pack")
+    whole = hub.repositories["me/pack"].files["words.lexpack"]
+    for bad in (whole[:-9], save({"rows.input": torch.ones(3, 4)})):
+        hub.repositories["me/pack"].files["words.lexpack"] = bad
+        with pytest.raises(HubError, match="bad file"):
+            pull("me/pack", tmp_path / "got.lexpack")
+        assert not (tmp_path / "got.lexpack").exists()
 
 
 def test_nothing_of_that_name_or_revision(there: Any, tmp_path: Path) -> None:

@@ -153,7 +153,13 @@ def test_what_cannot_be_shared_is_refused(adapter: Path, change: Any, words: str
 def test_a_file_that_is_no_pack_is_refused(tmp_path: Path, pack: Path) -> None:
     (tmp_path / "words.txt").write_text("x")
     (tmp_path / "bad.lexpack").write_text("x")
-    for name, words in (("words.txt", "no pack"), ("bad.lexpack", "damaged"), ("none", "no file")):
+    save_file({"rows.input": torch.ones(3, 4)}, tmp_path / "other.lexpack")
+    for name, words in (
+        ("words.txt", "no pack"),
+        ("bad.lexpack", "no safetensors file"),
+        ("other.lexpack", "no lexicon pack"),
+        ("none", "no file"),
+    ):
         with pytest.raises(LexigraftError, match=words):
             push(tmp_path / name, "me/words", dry_run=True)
 

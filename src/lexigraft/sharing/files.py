@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from safetensors import SafetensorError, safe_open
 
 from lexigraft.errors import LexigraftError
+from lexigraft.pack.reading import read_pack
 
 __all__ = [
     "PACK",
@@ -73,9 +74,14 @@ def kind_of(names: Iterable[str]) -> Kind | None:
 
 
 def require_sound(path: Path) -> None:
-    """Raises LexigraftError for a file that is not what its name says; reads no weights."""
+    """Raises LexigraftError for a file that is not what its name says.
+
+    A pack is read whole, as `install` would read it; of other weights the header alone.
+    """
     try:
-        if path.suffix in (".safetensors", PACK):
+        if path.suffix == PACK:
+            read_pack(path)
+        elif path.suffix == ".safetensors":
             with safe_open(path, framework="numpy") as file:
                 file.keys()
         elif path.suffix == ".json":
