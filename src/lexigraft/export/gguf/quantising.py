@@ -27,9 +27,9 @@ FILE_TYPES: dict[GGUFType, int] = {
 TOLERANCES: dict[GGUFType, float] = {
     "F16": 0.02,
     "BF16": 0.1,
-    "Q8_0": 0.2,
-    "Q4_0": 0.2,
-    "Q4_1": 0.2,
+    "Q8_0": 0.3,
+    "Q4_0": 0.3,
+    "Q4_1": 0.3,
 }
 """By how much llama.cpp's log-probabilities may differ from those that transformers computes in
 float32 with the weights of the file: the root mean square of the differences as a share of the
