@@ -89,7 +89,7 @@ def test_other_errors_pass_as_they_are(tmp_path: Path) -> None:
     [(0, "0 bytes"), (999, "999 bytes"), (1_000, "1.0 kB"), (2_340_000, "2.3 MB")],
 )
 def test_sizes(size: int, said: str) -> None:
-    assert disk._size(size) == said
+    assert disk.size_text(size) == said
 
 
 def test_a_folder_is_synced_where_it_can_be(tmp_path: Path) -> None:

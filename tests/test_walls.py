@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -49,15 +48,22 @@ def test_light_modules_import_nothing_heavy(module: str) -> None:
     assert result.stdout.split() == []
 
 
+def children_seconds() -> float:
+    """Processor time of all processes that were started here and have ended."""
+    times = os.times()
+    return times.children_user + times.children_system
+
+
 def test_help_answers_at_once() -> None:
     times = []
     for _ in range(4):
-        start = time.perf_counter()
+        start = children_seconds()
         result = python("-m", "lexigraft", "--help")
-        times.append(time.perf_counter() - start)
+        times.append(children_seconds() - start)
         assert result.returncode == 0, result.stderr
         assert "teach" in result.stdout
-    # The best of a few: a busy machine is no fault of ours. The first one may compile files.
+    # Processor time, and the best of a few: a busy machine is no fault of ours, and the first one
+    # may compile files.
     assert min(times) < 0.5, times
 
 

@@ -338,7 +338,7 @@ def test_thousands_of_terms_are_found_in_a_long_text_at_once() -> None:
     many = lexicon_of(*(term(f"zorb{chr(97 + n % 26)}x{n}", kind="concept") for n in range(5000)))
     text = "the zorb of zorbax0 and zorbix8 is nowhere to be found " * 4000
     mark("", many)
-    start = time.perf_counter()
+    start = time.process_time()
     marked = mark(text, many)
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
     assert marked.count("~[") == 8000

@@ -328,9 +328,9 @@ def test_aliases_that_multiply_do_not_explode() -> None:
     levels = ["a0: &a0 [x, x]"] + [
         f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)
     ]
-    start = time.perf_counter()
+    start = time.process_time()
     assert problems_of("\n".join([*levels, "terms: *a11"]))
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 def test_an_alias_inside_itself_is_a_problem() -> None:
@@ -343,6 +343,6 @@ def test_thousands_of_terms_read_in_seconds() -> None:
         f"  examples: [See zorb{chr(97 + n % 26)}{n} here.]\n"
         for n in range(5000)
     )
-    start = time.perf_counter()
+    start = time.process_time()
     assert len(lexicon_from_text(text, "words", "yaml")) == 5000
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10
