@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Literal
 
-__all__ = ["EMBEDDED", "BaseReference", "peft_lines", "reference_to"]
+__all__ = ["EMBEDDED_NAME", "BaseReference", "peft_lines", "reference_to"]
 
-# The embedded base's name, as `--model` takes it. Its weights are not those of any hub
-# repository (they come out of a 4-bit file), so only our own cache has them.
-EMBEDDED = "smollm2-135m"
+EMBEDDED_NAME = "smollm2-135m"
+"""The embedded base, as `--model` takes it."""
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 
@@ -68,7 +67,8 @@ class BaseReference:
 
 def reference_to(given: str, revision: str | None) -> BaseReference:
     """What kind of name `given` is. A folder that is there comes first, as for every command."""
-    if given == EMBEDDED:
+    # Its weights are those of no hub repository, so only our own cache has them.
+    if given == EMBEDDED_NAME:
         return BaseReference(given, revision, "embedded")
     if given.endswith(".gguf"):
         return BaseReference(given, revision, "gguf")

@@ -23,10 +23,10 @@ from transformers import (
 from lexigraft.checks.prompts import ANSWER_PROMPTS
 from lexigraft.checks.results import Verdict
 from lexigraft.errors import LexigraftError, MarkerError, ModelError, RunError
-from lexigraft.host import load_host, quiet
+from lexigraft.host import quiet
 from lexigraft.lexicon import Lexicon, read_lexicon, unmark
 from lexigraft.progress import Progress, Silent
-from lexigraft.run_record import differences
+from lexigraft.run_base import base_of_run
 from lexigraft.spelling.values import Spelling
 from lexigraft.workspace import Workspace
 
@@ -176,14 +176,7 @@ def _taught(space: Workspace) -> _Pair:
 
 def _untaught(space: Workspace, dtype: torch.dtype, progress: Progress) -> _Pair:
     """The base that was taught; RunError if it is another one now."""
-    record = space.record
-    host = load_host(record.model, revision=record.revision, dtype=dtype, progress=progress.say)
-    now = record.model_copy(update={"fingerprint": host.facts.fingerprint})
-    if changes := differences(record, now):
-        raise RunError(
-            f"{space.root} was taught on another base: {'; '.join(changes)}. "
-            "Put the model back that it was taught on."
-        )
+    host = base_of_run(space, progress, dtype=dtype)
     return host.model, host.tokenizer
 
 

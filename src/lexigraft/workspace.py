@@ -33,7 +33,7 @@ from lexigraft.run_record import (
     read_record,
 )
 
-__all__ = ["Identity", "RunRecord", "StageRecord", "Workspace", "installed_versions"]
+__all__ = ["Identity", "RunRecord", "StageRecord", "Workspace", "free_folder", "installed_versions"]
 
 _LOCK = ".lock"
 # Everything that a run writes at the top of its folder; anything else there is somebody else's.
@@ -372,6 +372,15 @@ class Workspace:
         for name in (*sorted(_OURS - {RECORD}), RECORD):
             _remove(self.root / name)
         self._record = None
+
+
+def free_folder(path: str | Path) -> Path:
+    """`path`, if it is a new or an empty folder; RunError if something is there."""
+    place = Path(path).expanduser()
+    empty = place.is_dir() and not place.is_symlink() and not any(place.iterdir())
+    if not empty and (place.exists() or place.is_symlink()):
+        raise RunError(f"{place} is there already and is kept. Name a new or an empty folder.")
+    return place
 
 
 def _refuse_taken(root: Path, *, may_hold_run: bool) -> RunRecord | None:

@@ -132,6 +132,14 @@ def test_corrected_terms_are_refused(make_run: Any, tmp_path: Path) -> None:
         pack(run.folder, tmp_path / "words.lexpack")
 
 
+def test_rows_that_stand_for_no_token_are_refused(make_run: Any, tmp_path: Path) -> None:
+    run = make_run("words", ROUTES)
+    changed = run.spelling.model_copy(update={"rows_after": run.spelling.rows_after + 3})
+    (run.folder / "spelling" / "spelling.json").write_text(changed.model_dump_json())
+    with pytest.raises(PackError, match=r"3 rows that stand for no token(?s:.*)multiple: 1"):
+        pack(run.folder, tmp_path / "words.lexpack")
+
+
 @pytest.mark.parametrize("part", ["verdict.json", "model"])
 def test_an_unfinished_run_is_told(make_run: Any, tmp_path: Path, part: str) -> None:
     run = make_run("words", ROUTES)

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from lexigraft.console.text import bullet, output, show_next, shown
 from lexigraft.console.words import say
+from lexigraft.disk import size_text
 
 if TYPE_CHECKING:
     from lexigraft.lexicon import Language
@@ -29,7 +30,7 @@ def show_pack(pack: Pack, path: Path) -> None:
 
     found = summary(pack)
     out, language = output(), found.language
-    out.print(shown(f"{found.name}  {_size(found.size)}", "bold"))
+    out.print(shown(f"{found.name}  {size_text(found.size)}", "bold"))
     for key, value in _facts(found):
         out.print(Text(f"{say(f'pack.{key}', language)}  ", "dim").append(shown(value)))
     out.print()
@@ -63,7 +64,7 @@ def _facts(found: PackSummary) -> list[tuple[str, str]]:
         facts.append(("rows", f"{rows.count} × {rows.width}, {rows.dtype}"))
     if found.lora is not None:
         lora = found.lora
-        facts.append(("lora", f"{lora.rank}, {_size(found.lora_bytes)}"))
+        facts.append(("lora", f"{lora.rank}, {size_text(found.lora_bytes)}"))
     return [*facts, ("sha256", found.sha256)]
 
 
@@ -126,10 +127,3 @@ def show_removed(done: Removed) -> None:
     what = "Left in it: " + ", ".join(left) if left else "The base, as it was"
     out.print(shown(f"{what}.", "", 1000))
     out.print(shown(str(done.folder), "", 4000), soft_wrap=True)
-
-
-def _size(size: int) -> str:
-    for unit, scale in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
-        if size >= scale:
-            return f"{size / scale:.1f} {unit}"
-    return f"{size} bytes"

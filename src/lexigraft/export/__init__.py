@@ -8,7 +8,13 @@ from __future__ import annotations
 from lexigraft.export.adapter import adapter_refusal, write_adapter
 from lexigraft.export.apply import merged_model
 from lexigraft.export.export import Target, export
-from lexigraft.export.merged import base_shard_bytes, checkpoint_bytes, stored_dtype, write_merged
+from lexigraft.export.merged import (
+    base_shard_bytes,
+    checkpoint_bytes,
+    dtype_name,
+    stored_dtype,
+    write_merged,
+)
 from lexigraft.export.sample import Sample, observe
 
 __all__ = [
@@ -17,6 +23,7 @@ __all__ = [
     "adapter_refusal",
     "base_shard_bytes",
     "checkpoint_bytes",
+    "dtype_name",
     "export",
     "merged_model",
     "observe",

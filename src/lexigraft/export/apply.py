@@ -17,7 +17,7 @@ from transformers.pytorch_utils import Conv1D
 from lexigraft.errors import ExportError
 from lexigraft.host import Host
 from lexigraft.rows import grow_rows
-from lexigraft.training.values import Taught
+from lexigraft.training.values import PEFT_PREFIX, Taught
 
 __all__ = [
     "fold_lora",
@@ -30,8 +30,6 @@ __all__ = [
     "rounded",
     "write_rows",
 ]
-
-_PREFIX = "base_model.model."
 
 
 def merged_model(
@@ -174,9 +172,9 @@ def lora_pairs(model: PreTrainedModel, taught: Taught) -> dict[str, tuple[Tensor
     found: dict[str, dict[str, Tensor]] = {}
     for name, value in taught.lora.items():
         path, _, half = name.removesuffix(".weight").rpartition(".")
-        if not name.startswith(_PREFIX) or half not in ("lora_A", "lora_B"):
+        if not name.startswith(PEFT_PREFIX) or half not in ("lora_A", "lora_B"):
             raise ExportError(f"{name!r} is not the name of a LoRA matrix as PEFT writes it.")
-        found.setdefault(path.removeprefix(_PREFIX), {})[half] = value
+        found.setdefault(path.removeprefix(PEFT_PREFIX), {})[half] = value
     if found and (taught.rank <= 0 or taught.alpha <= 0):
         raise ExportError(f"A LoRA of rank {taught.rank} and alpha {taught.alpha} has no scale.")
     pairs = {}

@@ -28,13 +28,13 @@ from lexigraft.export.shipping import (
     ship_merged,
     ship_served,
 )
-from lexigraft.host import Host, load_host, load_tokenizer
+from lexigraft.host import Host, load_tokenizer
 from lexigraft.model_source import has_tokenizer
 from lexigraft.progress import Progress, Silent
-from lexigraft.run_record import differences
+from lexigraft.run_base import base_of_run
 from lexigraft.spelling.values import Spelling
 from lexigraft.training.values import Taught, load_taught
-from lexigraft.workspace import Workspace
+from lexigraft.workspace import Workspace, free_folder
 
 __all__ = ["Target", "export"]
 
@@ -112,7 +112,7 @@ def _write(source: Source, writer: Workspace, place: Path, to: Target, dtype: Ad
 def _source(space: Workspace, taught: Taught, progress: Progress) -> Source:
     def load() -> Host:
         with progress.stage("Loading the base", None):
-            return _base(space, progress)
+            return base_of_run(space, progress)
 
     return Source(
         load=load,
@@ -169,11 +169,7 @@ def _place(space: Workspace, to: Target, output: Path | None) -> Path:
     place = Path(output).expanduser()
     if place.absolute() == own.absolute():
         return own
-    if place.is_dir() and not place.is_symlink() and not any(place.iterdir()):
-        return place
-    if place.exists() or place.is_symlink():
-        raise RunError(f"{place} is there already and is kept. Name a new or an empty folder.")
-    return place
+    return free_folder(place)
 
 
 @contextmanager
@@ -184,19 +180,6 @@ def _writer(space: Workspace, place: Path) -> Iterator[Workspace]:
         return
     with Workspace.open(space.root, create=True, resume=True) as locked:
         yield locked
-
-
-def _base(space: Workspace, progress: Progress) -> Host:
-    """The untaught host in float32; RunError if it is not the one that was taught."""
-    record = space.record
-    host = load_host(record.model, revision=record.revision, progress=progress.say)
-    now = record.model_copy(update={"fingerprint": host.facts.fingerprint})
-    if changes := differences(record, now):
-        raise RunError(
-            f"{space.root} was taught on another base: {'; '.join(changes)}. "
-            "Put the model back that it was taught on."
-        )
-    return host
 
 
 def _spelling(space: Workspace) -> Spelling:

@@ -28,6 +28,7 @@ __all__ = [
     "base_shard_bytes",
     "checkpoint_bytes",
     "checkpoint_facts",
+    "dtype_name",
     "save_merged",
     "stored_dtype",
     "tokenizer_settings",
@@ -42,7 +43,7 @@ TOLERANCES = {torch.float32: 1e-5, torch.bfloat16: 0.2, torch.float16: 0.05}
 
 def stored_dtype(name: str | None) -> torch.dtype:
     """The type to write for a base that stores `name`: itself, and float32 for anything unusual."""
-    known = {str(dtype).removeprefix("torch."): dtype for dtype in TOLERANCES}
+    known = {dtype_name(dtype): dtype for dtype in TOLERANCES}
     return known.get(name or "", torch.float32)
 
 
@@ -102,7 +103,7 @@ def save_merged(
     with silent():
         model.save_pretrained(folder, state_dict=_cast(model, dtype), **sizes)
         # save_pretrained names the type of the model in memory.
-        _edit_config(folder, dtype=_name_of(dtype))
+        _edit_config(folder, dtype=dtype_name(dtype))
         tokenizer.save_pretrained(folder)
 
 
@@ -131,7 +132,7 @@ def write_merged(
 def checkpoint_facts(model: PreTrainedModel, dtype: torch.dtype) -> dict[str, Any]:
     """What must be found in the files of `model`, stored in `dtype`, when they are loaded again."""
     return {
-        "dtype": _name_of(dtype),
+        "dtype": dtype_name(dtype),
         "tied": is_tied(model),
         "rows": len(cast(Any, model.get_input_embeddings()).weight),
         "generation": generation_settings(model),
@@ -144,7 +145,8 @@ def tokenizer_settings(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
     return {name: getattr(tokenizer, name) for name in ("chat_template", "model_max_length")}
 
 
-def _name_of(dtype: torch.dtype) -> str:
+def dtype_name(dtype: torch.dtype) -> str:
+    """As configs and recipes write it: 'bfloat16'."""
     return str(dtype).removeprefix("torch.")
 
 

@@ -27,6 +27,7 @@ __all__ = [
     "Continuation",
     "Sample",
     "distance",
+    "ids_of",
     "observe",
     "require_equal",
     "require_same_ids",
@@ -84,7 +85,7 @@ def observe(
     forms = [form for term in spelling.terms for form in term.forms]
     bare = [text for form in forms for text in (form, f" {form}", f"«{form}» {form}.")]
     texts = tuple(dict.fromkeys((*scored, *shown, *bare, *SAMPLE)))
-    ids = _ids(tokenizer, texts)
+    ids = ids_of(tokenizer, texts)
     known = dict(zip(texts, ids, strict=True))
     logits = {text: _logits(model, known[text]) for text in scored if known[text]}
     prompts = [known[f"The {term.surface}, and {term.surface}"] for term in spelling.terms]
@@ -107,7 +108,7 @@ def _continuation(
     return Continuation(prompt, tuple(ids), str(tokenizer.decode(ids, skip_special_tokens=True)))
 
 
-def _ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> tuple[tuple[int, ...], ...]:
+def ids_of(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> tuple[tuple[int, ...], ...]:
     return tuple(tuple(line) for line in tokenizer(list(texts)).input_ids)
 
 
@@ -121,7 +122,7 @@ def _logits(model: PreTrainedModel, ids: Sequence[int]) -> Float[Tensor, "time r
 def require_same_ids(expected: Sample, tokenizer: PreTrainedTokenizerBase, what: str) -> None:
     """Raises ExportError naming the first text that `tokenizer` cuts into other ids."""
     for text, kept, found in zip(
-        expected.texts, expected.ids, _ids(tokenizer, expected.texts), strict=True
+        expected.texts, expected.ids, ids_of(tokenizer, expected.texts), strict=True
     ):
         if kept != found:
             raise ExportError(

@@ -25,6 +25,7 @@ from lexigraft.export.merged import (
     base_shard_bytes,
     checkpoint_bytes,
     checkpoint_facts,
+    dtype_name,
     save_merged,
     stored_dtype,
     tokenizer_settings,
@@ -104,8 +105,8 @@ def _stored(
     error = distance(exact, stored)
     if not error <= TOLERANCES[dtype]:
         raise ExportError(
-            f"Stored in {_name(dtype)}, as the base is, the taught model would do something else: "
-            f"its logits change by {error:.2g} of their size, and {TOLERANCES[dtype]:g} is "
+            f"Stored in {dtype_name(dtype)}, as the base is, the taught model would do something "
+            f"else: its logits change by {error:.2g} of their size, and {TOLERANCES[dtype]:g} is "
             "allowed. Teach again with a lower learning rate."
         )
     return stored
@@ -122,7 +123,7 @@ def _written_model(
         model=str(folder),
         tokenizer=folder,
         checkpoint=checkpoint_facts(model, dtype),
-        types={path: _name(dtype) for path in sorted(folder.glob("*.safetensors"))},
+        types={path: dtype_name(dtype) for path in sorted(folder.glob("*.safetensors"))},
         settings=tokenizer_settings(tokenizer),
         visible=source.visible,
     )
@@ -167,7 +168,7 @@ def ship_adapter(source: Source, writer: Workspace, place: Path, dtype: AdapterT
             rows=rows if rows > had else None,
             adapter=folder,
             tensors={folder / WEIGHTS: digests},
-            types={folder / WEIGHTS: _name(stored.dtype)},
+            types={folder / WEIGHTS: dtype_name(stored.dtype)},
             settings=tokenizer_settings(tokenizer),
             visible=source.visible,
         )
@@ -227,7 +228,7 @@ def ship_served(source: Source, writer: Workspace, place: Path, dtype: AdapterTy
             written,
             adapter=beside,
             tensors={beside / WEIGHTS: digests},
-            types={**written.types, beside / WEIGHTS: _name(stored.dtype)},
+            types={**written.types, beside / WEIGHTS: dtype_name(stored.dtype)},
         )
         require_equal_elsewhere(
             expected,
@@ -271,8 +272,9 @@ class _Stored:
     def words(self) -> str:
         """For a card: the type, and what it costs."""
         if self.change < 1e-5:
-            return _name(self.dtype)
-        return f"{_name(self.dtype)} (which changes the logits by {self.change:.2g} of their size)"
+            return dtype_name(self.dtype)
+        change = f"which changes the logits by {self.change:.2g} of their size"
+        return f"{dtype_name(self.dtype)} ({change})"
 
 
 def _types(dtype: AdapterType, host: Host) -> list[torch.dtype]:
@@ -310,7 +312,7 @@ def _in_type(
         if error <= ROUNDING:
             return _Stored(kept, stored, found, error)
         errors.append(
-            f"Stored in {_name(stored)} the adapter would change the logits by {error:.2g} of "
+            f"Stored in {dtype_name(stored)} the adapter would change the logits by {error:.2g} of "
             f"their size, and {ROUNDING:g} is allowed."
         )
         source.progress.say(errors[-1])
@@ -333,7 +335,3 @@ def _bytes(taught: Taught, dtype: torch.dtype) -> int:
     rows = [rows for rows in (taught.input_rows, taught.output_rows) if rows is not None]
     numbers = sum(value.numel() for value in (*taught.lora.values(), *rows))
     return dtype.itemsize * numbers + _READING
-
-
-def _name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")

@@ -19,6 +19,7 @@ from lexigraft.errors import PackError
 
 __all__ = [
     "MARK",
+    "SUFFIX",
     "VERSION",
     "Container",
     "Stored",
@@ -34,6 +35,9 @@ __all__ = [
 
 MARK = "lexpack"
 """What `format` in the file's metadata says of a pack."""
+
+SUFFIX = ".lexpack"
+"""How the name of every pack ends."""
 
 VERSION = 1
 
@@ -65,8 +69,8 @@ class Container:
     """The file itself: joined, they are its bytes."""
 
 
-def packed_bytes(manifest: str, tensors: Mapping[str, Stored]) -> tuple[bytes, str]:
-    """The file that holds `manifest` and `tensors`, and its digest."""
+def packed_bytes(manifest: str, tensors: Mapping[str, Stored]) -> bytes:
+    """The file that holds `manifest` and `tensors`."""
     # F32 first, so that numbers of four bytes begin at a multiple of four.
     names = sorted(tensors, key=lambda name: (tensors[name].dtype == "U8", name))
     metadata = {"format": MARK, "version": str(VERSION), "sha256": _ZEROS, "manifest": manifest}
@@ -81,7 +85,7 @@ def packed_bytes(manifest: str, tensors: Mapping[str, Stored]) -> tuple[bytes, s
     parts = [len(text).to_bytes(8, "little"), text, *(tensors[name].data for name in names)]
     digest = hashlib.sha256(b"".join(parts)).hexdigest()
     parts[1] = text.replace(_ZEROS.encode(), digest.encode(), 1)
-    return b"".join(parts), digest
+    return b"".join(parts)
 
 
 def read_container(source: Path | bytes, name: str) -> Container:

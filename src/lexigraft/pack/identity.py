@@ -14,7 +14,7 @@ from lexigraft.export.apply import is_tied
 from lexigraft.host import Host, fingerprint
 from lexigraft.pack.values import BaseIdentity
 
-__all__ = ["differences", "identity_of", "public_name", "require_base"]
+__all__ = ["differences", "identity_of", "matrices", "public_name", "require_base"]
 
 _ROWS_AT_ONCE = 8192
 
@@ -50,14 +50,18 @@ def public_name(model: str) -> str:
     return place.parent.name if place.name == "model" else place.name
 
 
+def matrices(host: Host) -> dict[str, Tensor]:
+    """The embedding matrices by side: `input`, and `output` where that is another one."""
+    found = {"input": cast(Any, host.model.get_input_embeddings()).weight}
+    if host.model.get_output_embeddings() is not None and not is_tied(host.model):
+        found["output"] = cast(Any, host.model.get_output_embeddings()).weight
+    return found
+
+
 def _embeddings(host: Host) -> str:
     """SHA-256 over all input rows, then the output rows where they are others, as bfloat16."""
-    model = host.model
-    matrices = [cast(Any, model.get_input_embeddings()).weight]
-    if model.get_output_embeddings() is not None and not is_tied(model):
-        matrices.append(cast(Any, model.get_output_embeddings()).weight)
     digest = hashlib.sha256()
-    for matrix in matrices:
+    for matrix in matrices(host).values():
         digest.update(f"{tuple(matrix.shape)}".encode())
         for start in range(0, len(matrix), _ROWS_AT_ONCE):
             digest.update(_bits(matrix[start : start + _ROWS_AT_ONCE]))

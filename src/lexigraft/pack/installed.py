@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -19,14 +18,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from lexigraft.errors import PackError, RunError
+from lexigraft.errors import PackError
 from lexigraft.export import checkpoint_bytes, merged_model, observe, stored_dtype, write_merged
-from lexigraft.export.apply import is_tied
 from lexigraft.host import Host, inspect_host, load_host, load_tokenizer
 from lexigraft.lexicon import Marker
 from lexigraft.pack.composing import Chosen, Composed
-from lexigraft.pack.format import parsed_json
-from lexigraft.pack.identity import identity_of, require_base
+from lexigraft.pack.format import SUFFIX, parsed_json
+from lexigraft.pack.identity import identity_of, matrices, require_base
 from lexigraft.pack.reading import read_pack
 from lexigraft.pack.values import BaseIdentity
 from lexigraft.progress import Progress
@@ -38,8 +36,8 @@ __all__ = [
     "Record",
     "bare_base",
     "chosen_in",
+    "pack_path",
     "read_record",
-    "require_free",
     "write_base",
     "write_installed",
 ]
@@ -70,13 +68,9 @@ class Record(_Value):
     packs: tuple[Entry, ...]
 
 
-def require_free(output: str | Path) -> Path:
-    """`output` as a path; RunError unless it is a new or an empty folder."""
-    place = Path(output).expanduser()
-    empty = place.is_dir() and not place.is_symlink() and not any(place.iterdir())
-    if not empty and (place.exists() or place.is_symlink()):
-        raise RunError(f"{place} is there already and is kept. Name a new or an empty folder.")
-    return place
+def pack_path(folder: Path, number: int) -> Path:
+    """Where the pack of that number stands in `folder`."""
+    return folder / _FOLDER / f"{number}{SUFFIX}"
 
 
 # --- writing ---
@@ -114,7 +108,7 @@ def write_installed(
         if spare:
             save_file(spare, kept / _SPARE)
         for number, one in enumerate(chosen, 1):
-            (kept / f"{number}.lexpack").write_bytes(b"".join(one.pack.parts))
+            pack_path(folder, number).write_bytes(b"".join(one.pack.parts))
         entries = tuple(
             Entry(name=one.pack.name, sha256=one.pack.sha256, left_out=one.left_out)
             for one in chosen
@@ -131,15 +125,8 @@ def _spare_values(host: Host, spelling: Spelling, dtype: torch.dtype) -> dict[st
         return {}
     return {
         side: weight.detach()[ids].to(dtype).contiguous().clone()
-        for side, weight in _matrices(host).items()
+        for side, weight in matrices(host).items()
     } | {"ids": torch.tensor(ids)}
-
-
-def _matrices(host: Host) -> dict[str, Tensor]:
-    found = {"input": cast(Any, host.model.get_input_embeddings()).weight}
-    if host.model.get_output_embeddings() is not None and not is_tied(host.model):
-        found["output"] = cast(Any, host.model.get_output_embeddings()).weight
-    return found
 
 
 def write_base(place: Path, host: Host, progress: Progress) -> None:
@@ -182,7 +169,7 @@ def chosen_in(folder: Path, record: Record) -> list[Chosen]:
     """
     chosen = []
     for number, entry in enumerate(record.packs, 1):
-        path = folder / _FOLDER / f"{number}.lexpack"
+        path = pack_path(folder, number)
         found = read_pack(path)
         unknown = set(entry.left_out) - {term.term for term in found.lexicon}
         if found.sha256 != entry.sha256 or unknown:
@@ -203,7 +190,7 @@ def bare_base(folder: Path, record: Record) -> Host:
     """
     host = load_host(folder)
     model = host.model
-    if len(_matrices(host)["input"]) > record.base.rows:
+    if len(matrices(host)["input"]) > record.base.rows:
         model.resize_token_embeddings(record.base.rows, mean_resizing=False)
     path = folder / _FOLDER / _SPARE
     if path.is_file():
@@ -219,7 +206,7 @@ def _put_back(host: Host, path: Path) -> None:
     try:
         spare = load_file(path)
         ids = spare["ids"].long()
-        for side, weight in _matrices(host).items():
+        for side, weight in matrices(host).items():
             weight[ids] = spare[side].to(weight.dtype)
     except (OSError, SafetensorError, KeyError, IndexError, RuntimeError) as error:
         raise PackError(f"{path} is damaged: the base cannot be had back from it.") from error

@@ -16,14 +16,14 @@ from lexigraft.pack.installed import (
     RECORD,
     bare_base,
     chosen_in,
+    pack_path,
     read_record,
-    require_free,
     write_installed,
 )
 from lexigraft.pack.reading import read_pack
 from lexigraft.pack.retention import Retention, retention
 from lexigraft.progress import Progress, Silent
-from lexigraft.workspace import Workspace
+from lexigraft.workspace import Workspace, free_folder
 
 __all__ = ["VERDICT", "Installed", "install"]
 
@@ -73,7 +73,7 @@ def install(
     """
     given = [packs] if isinstance(packs, str | Path) else list(packs)
     chosen = _read(given)
-    place = require_free(output)
+    place = free_folder(output)
     before = _before(model, chosen)
     names = [*(one.pack.name for one in before), *given]
     # Packs that are there already come first. Decided before a minute is spent on loading.
@@ -146,7 +146,7 @@ def _before(model: str | Path, chosen: Sequence[Chosen]) -> list[Chosen]:
         return []
     before = chosen_in(folder, record)
     if any(one.pack.lora for one in before):
-        paths = " ".join(str(folder / "packs" / f"{n}.lexpack") for n in range(1, len(before) + 1))
+        paths = " ".join(str(pack_path(folder, n)) for n in range(1, len(before) + 1))
         raise PackError(
             f"{folder} holds packs with a LoRA, which cannot be taken out of its weights exactly. "
             f"Install all packs together on {record.base.name}: the old ones are {paths}."

@@ -13,24 +13,23 @@ from torch import Tensor
 
 from lexigraft.checks.results import Verdict
 from lexigraft.errors import ExportError, PackError, RunError
-from lexigraft.export import merged_model, stored_dtype
-from lexigraft.host import Host, load_host
+from lexigraft.export import dtype_name, merged_model, stored_dtype
+from lexigraft.host import Host
 from lexigraft.lexicon import plain_lexicon, read_lexicon
-from lexigraft.pack.format import deflated, packed_bytes, plain_json
+from lexigraft.pack.format import SUFFIX, deflated, packed_bytes, plain_json
 from lexigraft.pack.identity import identity_of
 from lexigraft.pack.reading import pack_from_bytes
 from lexigraft.pack.tensors import stored_matrix, stored_rows, taught_alone
 from lexigraft.pack.values import LoraShape, Manifest, Pack, RowsShape, Verification
 from lexigraft.progress import Progress, Silent
 from lexigraft.recipe import read_recipe
-from lexigraft.run_record import differences
+from lexigraft.run_base import base_of_run
 from lexigraft.spelling.values import Spelling
-from lexigraft.training.values import Taught, load_taught
+from lexigraft.training.values import PEFT_PREFIX, Taught, load_taught
 from lexigraft.workspace import Workspace
 
-__all__ = ["SUFFIX", "pack", "pack_of_run"]
+__all__ = ["pack", "pack_of_run"]
 
-SUFFIX = ".lexpack"
 _SILENT = Silent()
 
 
@@ -89,10 +88,10 @@ def pack_of_run(
     """
     space = Workspace.open(run, create=False)
     taught = load_taught(space.training / "taught.safetensors")
-    _require_possible(taught, space)
-    with progress.stage("Loading the base", None):
-        host = _base(space, progress)
     spelling = Spelling.model_validate(space.read_json(space.spelling / "spelling.json"))
+    _require_possible(taught, spelling, space)
+    with progress.stage("Loading the base", None):
+        host = base_of_run(space, progress)
     manifest = _manifest(space, host, taught, licence, author)
     tensors = {
         "lexicon": deflated(plain_json(plain_lexicon(read_lexicon(space.lexicon))).encode()),
@@ -105,14 +104,14 @@ def pack_of_run(
         if rows is not None and spelling.new_tokens:
             tensors[f"rows.{side}"] = stored_rows(rows, dtype)
     tensors |= {f"lora.{key}": stored_matrix(weight) for key, weight in taught.lora.items()}
-    data, _ = packed_bytes(plain_json(manifest.model_dump(mode="json")), tensors)
+    data = packed_bytes(plain_json(manifest.model_dump(mode="json")), tensors)
     read = pack_from_bytes(data, name)
     with progress.stage("Comparing the pack with the run's model", None):
         _require_equal(read, host, space)
     return read
 
 
-def _require_possible(taught: Taught, space: Workspace) -> None:
+def _require_possible(taught: Taught, spelling: Spelling, space: Workspace) -> None:
     if taught.weights:
         raise PackError(
             f"{space.root} moved all weights of the model (tune: full), and a pack holds rows and "
@@ -125,6 +124,12 @@ def _require_possible(taught: Taught, space: Workspace) -> None:
             "are the base's own, and a pack adds rows only. Share the whole model (`lexigraft "
             "export RUN --to merged`), or teach the corrected lexicon to the first base."
         )
+    if spelling.padding:
+        raise PackError(
+            f"{space.root} grew the matrix by {spelling.padding} rows that stand for no token "
+            "(rows.multiple), and a pack adds rows of tokens alone. Share the whole model "
+            "(`lexigraft export RUN --to merged`), or teach again with `rows: {multiple: 1}`."
+        )
     if not taught.lora and not taught.new_ids:
         raise PackError(f"{space.root} taught neither rows nor a LoRA: there is nothing to pack.")
     for path, what in ((space.verdict, "verify"), (space.model, "export … --to merged")):
@@ -135,24 +140,12 @@ def _require_possible(taught: Taught, space: Workspace) -> None:
             )
 
 
-def _base(space: Workspace, progress: Progress) -> Host:
-    record = space.record
-    host = load_host(record.model, revision=record.revision, progress=progress.say)
-    now = record.model_copy(update={"fingerprint": host.facts.fingerprint})
-    if changes := differences(record, now):
-        raise RunError(
-            f"{space.root} was taught on another base: {'; '.join(changes)}. "
-            "Put the model back that it was taught on."
-        )
-    return host
-
-
 def _manifest(
     space: Workspace, host: Host, taught: Taught, licence: str | None, author: str | None
 ) -> Manifest:
     recipe = read_recipe(space.recipe)
     base = identity_of(host)
-    dtype = str(stored_dtype(host.facts.dtype)).removeprefix("torch.")
+    dtype = dtype_name(stored_dtype(host.facts.dtype))
     rows = None
     if taught.new_ids:
         output = taught.output_rows is not None
@@ -211,7 +204,7 @@ def _require_equal(read: Pack, host: Host, space: Workspace) -> None:
     model = merged_model(host, taught_alone(read), read.spelling.rows_after)
     left = {key for key, _ in model.named_parameters()}
     weights = model.state_dict()
-    touched = {key.split(".lora_")[0].removeprefix("base_model.model.") for key in read.lora}
+    touched = {key.split(".lora_")[0].removeprefix(PEFT_PREFIX) for key in read.lora}
     for key, wanted in _stored_weights(space.model):
         left.discard(key)
         if key not in weights or not _same(

@@ -12,20 +12,20 @@ from lexigraft.errors import PackError
 from lexigraft.host import Host, load_host
 from lexigraft.lexicon.validation import same
 from lexigraft.pack.composing import Chosen, compose
+from lexigraft.pack.format import SUFFIX
 from lexigraft.pack.identity import identity_of, require_base
 from lexigraft.pack.installed import (
     Record,
     bare_base,
     chosen_in,
     read_record,
-    require_free,
     write_base,
     write_installed,
 )
-from lexigraft.pack.packing import SUFFIX, pack_of_run
+from lexigraft.pack.packing import pack_of_run
 from lexigraft.pack.reading import read_pack
 from lexigraft.progress import Progress, Silent
-from lexigraft.workspace import Workspace
+from lexigraft.workspace import Workspace, free_folder
 
 __all__ = ["Removed", "uninstall"]
 
@@ -75,7 +75,7 @@ def uninstall(
         ExportError: what was written did not reload equal.
     """
     given = [names] if isinstance(names, str | Path) else list(names)
-    place = require_free(output)
+    place = free_folder(output)
     folder = Path(model).expanduser()
     chosen, record = _installed(folder, progress)
     left, notes = _left(chosen, given, folder)

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from safetensors import SafetensorError, safe_open
 
 from lexigraft.errors import LexigraftError
+from lexigraft.pack.format import SUFFIX
 from lexigraft.pack.reading import read_pack
 
 __all__ = [
@@ -27,7 +28,7 @@ __all__ = [
 
 Kind = Literal["pack", "checkpoint", "adapter", "served"]
 
-PACK = ".lexpack"
+PACK = SUFFIX
 _TRAVELS = (".safetensors", PACK, ".json", ".jinja", ".md", ".txt", ".model")
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 # Letters and signs that every file system takes, and no part that begins with a dot: hidden

@@ -20,12 +20,11 @@ from transformers import PreTrainedModel
 from lexigraft.errors import RecipeError
 from lexigraft.likelihood import hidden_states, output_rows
 from lexigraft.rows import NewRows, grow_rows
-from lexigraft.training.values import Taught
+from lexigraft.training.values import PEFT_PREFIX, Taught
 
 __all__ = ["Moves", "Trainable", "require_possible"]
 
 Moves = Literal["rows", "lora", "rows+lora", "full"]
-_PREFIX = "base_model.model."
 
 
 class Trainable:
@@ -227,7 +226,7 @@ class Trainable:
         }
         for name in self._shared:
             rows[name] = rows[name] + masters[f"shared.{name}"][self._group.cpu()]
-        lora = {_PREFIX + name.replace(".default", ""): masters[name] for name in self._lora}
+        lora = {PEFT_PREFIX + name.replace(".default", ""): masters[name] for name in self._lora}
         return Taught(
             lora=lora,
             rank=self.rank if lora else 0,

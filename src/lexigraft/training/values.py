@@ -14,7 +14,10 @@ from torch import Tensor
 
 from lexigraft.errors import RunError
 
-__all__ = ["Taught", "load_taught", "save_taught"]
+__all__ = ["PEFT_PREFIX", "Taught", "load_taught", "save_taught"]
+
+PEFT_PREFIX = "base_model.model."
+"""What PEFT puts before the name of a module."""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from gguf import GGUFReader
 
 from lexigraft.errors import ExportError
 from lexigraft.export.gguf import TYPES, families, file, llama_cpp, tensors, vocabulary
+from lexigraft.export.gguf.quantising import TOLERANCES
 
 pytest.importorskip("xllamacpp")
 
@@ -30,6 +32,12 @@ FAMILIES = [
 
 def fields(path: Path) -> dict[str, Any]:
     return {name: field.contents() for name, field in GGUFReader(path).fields.items()}
+
+
+def test_the_page_names_the_tolerances_that_hold() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "gguf.md").read_text("utf-8")
+    rows = re.findall(r"^\| `(\w+)` \|.*\| ([\d.]+) \|$", page, re.MULTILINE)
+    assert {name: float(limit) for name, limit in rows} == TOLERANCES
 
 
 @pytest.mark.parametrize(("model_type", "tied"), FAMILIES)

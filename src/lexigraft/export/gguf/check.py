@@ -20,6 +20,7 @@ from lexigraft.export.gguf.llama_cpp import LlamaCpp
 from lexigraft.export.gguf.quantising import TOLERANCES, GGUFType
 from lexigraft.export.gguf.texts import inside_longer_words, thousand_texts
 from lexigraft.export.gguf.vocabulary import Vocabulary
+from lexigraft.export.sample import ids_of
 from lexigraft.spelling.sample import PROSE
 from lexigraft.spelling.values import NewToken, Spelling
 
@@ -117,9 +118,9 @@ def reference_of(
     }
     return Reference(
         texts=texts,
-        ids=_ids(tokenizer, texts),
+        ids=ids_of(tokenizer, texts),
         inside=inside,
-        inside_ids=_ids(tokenizer, inside),
+        inside_ids=ids_of(tokenizer, inside),
         prompts=prompts,
         log_probabilities=_all_after(model, prompts),
         asked=asked[:3],
@@ -179,10 +180,6 @@ def check_file(
 
 def _some(values: Sequence[_Any], most: int) -> Sequence[_Any]:
     return values[:: max(1, -(-len(values) // most))]
-
-
-def _ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> tuple[tuple[int, ...], ...]:
-    return tuple(tuple(ids) for ids in tokenizer(list(texts)).input_ids) if texts else ()
 
 
 @torch.inference_mode()
