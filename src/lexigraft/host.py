@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -43,6 +44,8 @@ __all__ = [
     "HostFacts",
     "fingerprint",
     "inspect_host",
+    "layer_number",
+    "linear_layers",
     "load_host",
     "load_tokenizer",
     "quiet",
@@ -432,3 +435,28 @@ def _reason(error: Exception) -> str:
         return f"a library that it needs is not installed ({text.strip().splitlines()[0][:200]})."
     first = text.strip().splitlines()[0][:300] if text.strip() else name
     return f"{first} ({name})"
+
+
+_NUMBERED = re.compile(r"(?:.*?\.)?[a-z_]+\.(\d+)\.")
+
+
+def layer_number(name: str) -> int | None:
+    """Which of the model's layers the module or weight of this name belongs to."""
+    found = _NUMBERED.match(name)
+    return int(found[1]) if found else None
+
+
+def linear_layers(model: PreTrainedModel, share: float = 1.0) -> dict[str, torch.nn.Linear]:
+    """The linear layers by name, without the output head; of the first `share` of the layers.
+
+    At least those of the first layer, and with a `share` of 1 also what stands in no layer.
+    """
+    head = model.get_output_embeddings()
+    last = max(1, round(share * int(model.config.get_text_config().num_hidden_layers)))
+    found = {}
+    for name, module in model.named_modules():
+        if isinstance(module, torch.nn.Linear) and module is not head:
+            number = layer_number(f"{name}.")
+            if share >= 1 or (number is not None and number < last):
+                found[name] = module
+    return found

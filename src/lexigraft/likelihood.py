@@ -29,6 +29,7 @@ __all__ = [
     "encode",
     "has_bfloat16_units",
     "head_chunks",
+    "head_slices",
     "hidden_states",
     "length_batches",
     "output_rows",
@@ -124,10 +125,15 @@ def head_chunks(
     states: Float[Tensor, "positions dim"], head: Float[Tensor, "rows dim"]
 ) -> Iterator[tuple[slice, Float[Tensor, "some rows"]]]:
     """Logits (float32) of all `states`, a few positions at a time, with their slice."""
-    size = max(8, _HEAD_BYTES // (4 * head.shape[0]))
-    for first in range(0, len(states), size):
-        some = slice(first, min(first + size, len(states)))
+    for some in head_slices(len(states), len(head)):
         yield some, (states[some] @ head.t()).float()
+
+
+def head_slices(positions: int, rows: int) -> Iterator[slice]:
+    """Slices of `positions` so small that the float32 logits of each over `rows` are quick."""
+    size = max(8, _HEAD_BYTES // (4 * rows))
+    for first in range(0, positions, size):
+        yield slice(first, min(first + size, positions))
 
 
 @dataclass

@@ -15,7 +15,7 @@ from lexigraft.continuing import kept_count
 from lexigraft.corpus import BUILT_IN, template_texts
 from lexigraft.diagnose import Diagnosis, diagnose_terms
 from lexigraft.earlier import Earlier, read_earlier
-from lexigraft.host import Host, load_host
+from lexigraft.host import Host, linear_layers, load_host
 from lexigraft.lexicon import Lexicon, Route, check_against_tokenizer, read_lexicon
 from lexigraft.likelihood import encode, hidden_states
 from lexigraft.progress import Progress, Silent
@@ -100,6 +100,7 @@ def plan(
             host,
             route=None if recipe.route == "auto" else recipe.route,
             adapter_rank=recipe.training.rank,
+            adapter_layers=recipe.training.layers,
             on_term=lambda term: advance(1),
         )
     spelling, tokenizer = spell(
@@ -181,12 +182,7 @@ def _moving(host: Host, moves: Moves, spelling: Spelling, recipe: Recipe, correc
     if moves == "full":
         grown = (spelling.rows_after - spelling.rows_before) * inputs
         return (host.facts.parameters or 0) + grown * (1 if host.facts.tied else 2)
-    head = host.model.get_output_embeddings()
-    layers = [
-        layer
-        for layer in host.model.modules()
-        if isinstance(layer, torch.nn.Linear) and layer is not head
-    ]
+    layers = linear_layers(host.model, recipe.training.layers).values()
     lora = recipe.training.rank * sum(x.in_features + x.out_features for x in layers)
     return (lora if "lora" in moves else 0) + (rows if "rows" in moves else 0)
 

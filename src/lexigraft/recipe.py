@@ -23,6 +23,7 @@ from lexigraft.errors import RecipeError
 __all__ = [
     "AnyRoute",
     "Limits",
+    "Objective",
     "Recipe",
     "RowsRecipe",
     "TextsRecipe",
@@ -36,6 +37,7 @@ __all__ = [
 
 AnyRoute = Literal["auto", "subword", "token", "marker"]
 Initial = Literal["like", "pieces", "mean", "random", "similar", "definition", "distilled"]
+Objective = Literal["distillation", "on-policy", "next-token"]
 Tune = Literal["auto", "rows", "lora", "rows+lora", "full"]
 
 
@@ -145,11 +147,38 @@ class TrainingRecipe(_Settings):
 
     rank: int = Field(32, ge=1, le=1024, description="rank of the LoRA")
     alpha: float = Field(32.0, gt=0, description="the LoRA's scale is alpha / rank")
-    learning_rate: float = Field(2e-3, gt=0, lt=1, description="of LoRA, AdamW")
-    rows_learning_rate: float = Field(5e-3, gt=0, lt=1, description="of new rows, AdamW")
-    full_learning_rate: float = Field(3e-5, gt=0, lt=1, description="of all weights, AdamW")
+    layers: float = Field(
+        1.0, gt=0, le=1, description="share of the layers that have a LoRA, from the first on"
+    )
+    objective: Objective = Field(
+        "distillation",
+        description="distillation: the same model with the definition in its prompt is the "
+        "teacher; on-policy: so it is, and from the second epoch on it judges what the student "
+        "itself writes; next-token: plain loss on the texts, replay aside",
+    )
+    learning_rate: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="of LoRA, AdamW; by default 2e-3 up to a width of 576, less above it",
+    )
+    rows_learning_rate: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="of new rows, AdamW; by default 0.0369 of the size of the model's own rows",
+    )
+    full_learning_rate: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="of all weights, AdamW; by default 3e-5 up to a width of 576, less above it",
+    )
     epochs: float = Field(6.0, gt=0, description="passes over all training texts")
-    batch_tokens: int = Field(512, ge=16, description="tokens in one step, padding included")
+    batch_tokens: int = Field(512, ge=16, description="tokens in one batch, padding included")
+    accumulate: int = Field(
+        1, ge=1, le=10_000, description="batches whose gradients make one step of the optimiser"
+    )
     warm_up: float = Field(0.06, ge=0, le=1, description="share of the steps with a rising rate")
     replay_weight: float = Field(1.5, ge=0, description="weight of a replay token against others")
     text_weight: float = Field(

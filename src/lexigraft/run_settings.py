@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
+from lexigraft.errors import RecipeError
 from lexigraft.likelihood import has_bfloat16_units
 from lexigraft.recipe import Recipe
 from lexigraft.spelling import NewToken, Spelling
@@ -16,6 +17,11 @@ __all__ = ["moves_of", "moving_routes", "training_dtype"]
 
 def moves_of(recipe: Recipe, routes: set[str]) -> Moves:
     """What moves in a run with these routes. Raises RecipeError where that could teach nothing."""
+    if recipe.tune == "full" and recipe.training.objective == "on-policy":
+        raise RecipeError(
+            "objective: on-policy needs the untaught model beside the student, and tune: full "
+            "moves all of it. Use --tune lora or rows+lora, or the objective distillation."
+        )
     if recipe.tune != "auto":
         require_possible(recipe.tune, routes)
         return recipe.tune

@@ -38,7 +38,6 @@ __all__ = [
     "as_kept",
     "ask_writer",
     "identified",
-    "teacher_passes",
     "templates_of",
     "texts_to_learn",
     "texts_to_write",
@@ -151,11 +150,6 @@ def texts_to_learn(
             seed=seed,
             advance=advance,
         )
-
-
-def teacher_passes(texts: Sequence[Text]) -> int:
-    """The teacher reads every text plain, and those about a term once more with its definition."""
-    return len(texts) + sum(text.term is not None for text in texts)
 
 
 def writer_of(texts: TextsRecipe) -> Writer | None:

@@ -23,7 +23,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lexigraft.base_reference import reference_to
 from lexigraft.continuing import require_same_forms
-from lexigraft.corpus import TemplateFile, Text
+from lexigraft.corpus import TemplateFile
 from lexigraft.diagnose import Diagnosis, diagnose_terms
 from lexigraft.earlier import Earlier, read_earlier
 from lexigraft.errors import Interrupted, SpellingError
@@ -44,27 +44,18 @@ from lexigraft.progress import Progress, Silent
 from lexigraft.recipe import Recipe, dump_recipe, with_texts
 from lexigraft.report import write_model_card, write_report
 from lexigraft.retokenize import Corpus, Mined, Options, find_files, mine
-from lexigraft.rows import load_rows, save_rows
+from lexigraft.rows import save_rows
 from lexigraft.run_rows import rows_to_move
 from lexigraft.run_settings import moves_of, moving_routes, training_dtype
 from lexigraft.run_texts import (
     as_kept,
     identified,
-    teacher_passes,
     templates_of,
     texts_to_learn,
 )
+from lexigraft.run_training import train_on_texts
 from lexigraft.spelling import NewToken, Spelling, prove, require_exact, spell
-from lexigraft.training import (
-    FolderKeeper,
-    Moves,
-    Trainable,
-    count_steps,
-    load_taught,
-    make_lessons,
-    save_taught,
-    train,
-)
+from lexigraft.training import FolderKeeper, Moves, load_taught, save_taught
 from lexigraft.verdict import verify
 from lexigraft.workspace import Identity, Workspace, installed_versions
 
@@ -266,6 +257,7 @@ class _Run:
                 self.host,
                 route=route,
                 adapter_rank=self.recipe.training.rank,
+                adapter_layers=self.recipe.training.layers,
                 on_term=lambda term: advance(1),
             )
             moves_of(self.recipe, set(found.routes.values()))
@@ -404,51 +396,26 @@ class _Run:
     def _train(self) -> None:
         if self.space.is_done("training"):
             return
-        settings = self.recipe.training
-        texts = [Text.model_validate(x) for x in self.space.read_lines(self.space.texts)]
-        model = self._fast_copy()
         with self._stage("training"):
-            passes = teacher_passes(texts)
-            with self.progress.stage("Asking the teacher", passes) as advance:
-                lessons = make_lessons(
-                    model,
-                    self.host.tokenizer,
-                    self.tokenizer,
-                    self.lexicon,
-                    self.spelling,
-                    texts,
-                    settings,
-                    advance=advance,
-                )
-            pairs = list(zip(texts, lessons, strict=True))
-            trained = [lesson for text, lesson in pairs if not text.held_out]
-            trainable = Trainable(
-                model,
-                self.moves,
-                load_rows(self.space.rows) if self.moving_tokens else None,
-                self.spelling.rows_after,
-                rank=settings.rank,
-                alpha=settings.alpha,
+            taught = train_on_texts(
+                self.host.tokenizer,
+                self.tokenizer,
+                self.lexicon,
+                self.spelling,
+                self.recipe,
+                self.space,
+                moves=self.moves,
+                moving=self.moving_tokens,
+                copied=self._fast_copy,
+                title=_TITLES["training"],
                 seed=self.seed,
-                terms=[token.term for token in self.moving_tokens],
+                progress=self.progress,
             )
-            steps = count_steps(trained, settings, self.seed)
-            with self.progress.stage(_TITLES["training"], steps) as advance:
-                train(
-                    trainable,
-                    trained,
-                    [lesson for text, lesson in pairs if text.held_out],
-                    settings,
-                    FolderKeeper(self.space),
-                    drift_limit=self.recipe.limits.drift_limit,
-                    seed=self.seed,
-                    advance=advance,
-                )
-            taught = changed(trainable.taught(), old_ids=tuple(t.id for t in self.corrected))
+            taught = changed(taught, old_ids=tuple(t.id for t in self.corrected))
             with self.space.writing_file(self.space.training / "taught.safetensors") as partial:
                 save_taught(taught, partial)
         # What only an unfinished training needs.
-        (self.space.training / "checkpoint.safetensors").unlink(missing_ok=True)
+        FolderKeeper(self.space).forget()
 
     def _export(self) -> None:
         if self.space.is_done("model") and self.space.is_done("adapter"):

@@ -156,9 +156,24 @@ def test_a_whole_matrix_in_the_file_is_refused(tmp_path: Path, make_case: Any) -
         adapter._require_small(path, case.taught)
 
 
+def test_the_first_layers_alone_may_have_a_lora(make_case: Any, tmp_path: Path) -> None:
+    case = make_case()
+    lora = {k: v for k, v in case.taught.lora.items() if "layers.1." not in k}
+    assert 0 < len(lora) < len(case.taught.lora)
+    case.taught = dataclasses.replace(case.taught, lora=lora)
+    folder = tmp_path / "adapter"
+    model = written(case, folder)
+    assert json.loads((folder / "adapter_config.json").read_text())["layers_to_transform"] == [0]
+    assert set(load_file(folder / "adapter_model.safetensors")) >= set(lora)
+    ids = case.tokenizer("A zorblax and a velkin.", return_tensors="pt").input_ids
+    with torch.inference_mode():
+        wanted, found = model(ids).logits, reloaded(case, folder)(ids).logits
+    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
+
+
 def test_layers_that_were_not_taught_are_told(make_case: Any, tmp_path: Path) -> None:
     case = make_case()
-    lora = {k: v for k, v in case.taught.lora.items() if "layers.1" not in k}
+    lora = {k: v for k, v in case.taught.lora.items() if "layers.1.mlp.down_proj" not in k}
     case.taught = dataclasses.replace(case.taught, lora=lora)
-    with pytest.raises(ExportError, match=r"PEFT expects .*layers\.1"):
+    with pytest.raises(ExportError, match=r"PEFT expects .*layers\.1\.mlp\.down_proj"):
         written(case, tmp_path / "adapter")

@@ -267,3 +267,18 @@ def test_the_teacher_has_examples_before_self_written_texts_alone(
         same = torch.equal(without.target_probabilities, one.target_probabilities)
         assert same == (kind not in ("written", "swapped"))
         assert torch.equal(one.target_probabilities, many.target_probabilities)
+
+
+def test_plain_next_token_loss_knows_no_teacher_but_keeps_replay(
+    make_lesson_case: Callable[..., Case],
+) -> None:
+    case = make_lesson_case()
+    plain = case.lessons(TEXTS, objective="next-token")
+    taught = case.lessons(TEXTS)
+    for text, lesson, other in zip(TEXTS, plain, taught, strict=True):
+        if text.term is None:
+            torch.testing.assert_close(lesson.target_probabilities, other.target_probabilities)
+            continue
+        following = lesson.ids[len(lesson.ids) - len(lesson.target_ids) :]
+        said = (lesson.target_ids == following[:, None]).float()
+        assert torch.equal(lesson.target_probabilities, said)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -12,7 +12,16 @@ from torch import Tensor
 
 from lexigraft.corpus import Text
 from lexigraft.recipe import TrainingRecipe
-from lexigraft.training import Keeper, Lesson, Moves, Trainable, count_steps, train
+from lexigraft.training import (
+    Keeper,
+    Lesson,
+    Moves,
+    Trainable,
+    count_steps,
+    learning_rates,
+    loop,
+    train,
+)
 from lexigraft.training.loop import batches_of_epoch
 
 from .conftest import TEXTS, Case
@@ -237,19 +246,68 @@ def test_each_kind_has_its_own_rate(start: Callable[..., Any], moves: Moves) -> 
     trainable, lessons, held_out = start("byte-untied", moves)
     before = {name: value.clone() for name, value in trainable.masters.items()}
     settings = SETTINGS.model_copy(update={"epochs": 0.01, "warm_up": 0.0})
+    rates = learning_rates(trainable.model, settings)
     run(trainable, lessons, held_out, Memory(), settings)
     for name, value in trainable.masters.items():
-        rate = settings.learning_rate
-        if name.startswith("shared."):
-            rate = settings.rows_learning_rate
-        elif name.startswith("rows."):
-            rate = 0.3 * settings.rows_learning_rate
+        rate = rates.lora
+        if name.startswith(("rows.", "shared.")):
+            rate = rates.output_rows if name.endswith("output") else rates.input_rows
+            rate *= 0.3 if name.startswith("rows.") else 1.0
         elif moves == "full":
-            rate = settings.full_learning_rate
+            rate = rates.full
         moved = float((value - before[name] * (1 - rate * 0.01)).abs().max())
         assert moved <= 1.1 * rate
         if "lora_A" not in name:  # has no gradient while B is zero
             assert moved == pytest.approx(rate, rel=0.1)
+
+
+def test_accumulated_batches_are_one_large_batch(start: Callable[..., Any]) -> None:
+    """Where padding and order do not matter to the sum: one step over all lessons."""
+    found = []
+    for changes in ({"batch_tokens": 4096}, {"batch_tokens": 64, "accumulate": 100}):
+        trainable, lessons, _ = start("byte-untied")
+        keeper = Memory()
+        settings = SETTINGS.model_copy(update={"epochs": 1.0, "warm_up": 0.0, **changes})
+        assert count_steps(lessons, settings, 0) == 1
+        run(trainable, lessons, [], keeper, settings)
+        found.append((ended(trainable), keeper.lines[0]["loss"]))
+    assert found[0][1] == pytest.approx(found[1][1], rel=1e-4)
+    for name, value in found[0][0].items():
+        moved = (value - found[1][0][name]).abs()
+        # AdamW's first step is the gradient's sign: near zero it may turn, elsewhere it may not.
+        assert float((moved > 1e-5).float().mean()) < 0.01
+
+
+def test_accumulation_takes_fewer_steps(start: Callable[..., Any]) -> None:
+    trainable, lessons, held_out = start()
+    several = SETTINGS.model_copy(update={"accumulate": 2, "epochs": 4})
+    once = count_steps(lessons, SETTINGS.model_copy(update={"epochs": 4}), 0)
+    steps = count_steps(lessons, several, 0)
+    assert once / 2 <= steps < once
+    keeper = Memory()
+    run(trainable, lessons, held_out, keeper, several)
+    assert len([line for line in keeper.lines if "loss" in line]) == steps
+
+
+@pytest.mark.parametrize("moves", ["rows", "lora", "rows+lora", "full"])
+def test_logits_in_parts_give_the_gradients_of_the_whole(
+    start: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, moves: Moves
+) -> None:
+    found = []
+    for size in (10_000, 7):
+
+        def parts(positions: int, rows: int, size: int = size) -> Iterator[slice]:
+            yield from (slice(i, min(i + size, positions)) for i in range(0, positions, size))
+
+        monkeypatch.setattr(loop, "head_slices", parts)
+        trainable, lessons, _ = start("byte-untied", moves)
+        begun = loop._Run(trainable, SETTINGS, Memory(), 1.0, [])
+        loss = begun._backward(lessons, 100)
+        found.append((loss, trainable.gradients()))
+    assert found[0][0] == pytest.approx(found[1][0], rel=1e-5)
+    assert found[0][1].keys() == found[1][1].keys() != set()
+    for name, value in found[0][1].items():
+        torch.testing.assert_close(found[1][1][name], value, rtol=1e-3, atol=1e-6)
 
 
 # --- when it ends ---

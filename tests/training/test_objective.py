@@ -138,3 +138,40 @@ def test_sixteen_bit_logits_are_summed_in_float32() -> None:
     assert found.dtype == torch.float32
     wanted = kept_divergence(logits().bfloat16().float(), IDS, PROBABILITIES, IS_NEW)
     assert torch.equal(found, wanted)
+
+
+def naive_reverse(row: torch.Tensor, ids: list[int], teacher: list[float]) -> float:
+    """KL(student || teacher) over kept tokens, new ones that were not named, and all others."""
+    student = torch.softmax(row.double(), -1).tolist()
+    kept = {i for i in ids if i >= 0}
+    pairs = [(student[i], q) for i, q in zip(ids, teacher, strict=True) if i >= 0]
+    pairs.append((sum(student[i] for i in NEW if i not in kept), 0.0))
+    other = sum(p for i, p in enumerate(student) if i not in kept and i not in NEW)
+    pairs.append((other, 1 - sum(teacher)))
+    return sum(p * math.log(p / max(q, 1e-7)) for p, q in pairs if p > 0)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_where_it_is_asked_the_divergence_is_the_other_way_round(seed: int) -> None:
+    reverse = torch.tensor([True, False, True])
+    found = kept_divergence(logits(seed), IDS, PROBABILITIES, IS_NEW, reverse)
+    plain = kept_divergence(logits(seed), IDS, PROBABILITIES, IS_NEW)
+    for position in range(3):
+        about = logits(seed)[position], IDS[position].tolist(), PROBABILITIES[position].tolist()
+        wanted = naive_reverse(*about) if reverse[position] else float(plain[position])
+        assert float(found[position]) == pytest.approx(wanted, rel=1e-3)
+        assert wanted > 0
+
+
+def test_the_other_way_round_what_the_teacher_never_says_costs_and_what_it_adds_does_not() -> None:
+    teacher = torch.tensor([[0.5, 0.5, 0.0]])
+    ids, none = torch.tensor([[0, 1, 2]]), torch.zeros(3, dtype=torch.bool)
+    narrow, wide = torch.tensor([[9.0, 0.0, -9.0]]), torch.tensor([[1.0, 1.0, 1.0]])
+    back = torch.ones(1, dtype=torch.bool)
+
+    def costs(student: torch.Tensor, reverse: torch.Tensor | None) -> float:
+        return float(kept_divergence(student, ids, teacher, none, reverse))
+
+    # One of two good tokens is enough this way; all of them are wanted the other way.
+    assert costs(narrow, back) < costs(narrow, None)
+    assert costs(wide, back) > 3 > 0.5 > costs(wide, None)

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from lexigraft.errors import RecipeError
 from lexigraft.export import merged_model
-from lexigraft.host import inspect_host
+from lexigraft.host import inspect_host, layer_number
 from lexigraft.lexicon import Route
-from lexigraft.likelihood import output_rows
+from lexigraft.likelihood import encode, hidden_states, output_rows
 from lexigraft.rows import NewRows
 from lexigraft.training import Moves, Trainable, require_possible
 
@@ -297,3 +297,42 @@ def test_only_rows_alone_cannot_teach_every_route(moves: Moves) -> None:
             require_possible(moves, {"token", "subword", "marker"})
     else:
         require_possible(moves, {"token", "subword", "marker"})
+
+
+@pytest.mark.parametrize(("share", "wanted"), [(0.1, {0}), (0.5, {0}), (1.0, {0, 1})])
+def test_the_first_share_of_the_layers_has_a_lora(
+    make_lesson_case: Callable[..., Case], share: float, wanted: set[int]
+) -> None:
+    model = make_lesson_case("byte-tied").host.model
+    head = len(output_rows(model))
+    student = Trainable(model, "lora", None, head, rank=2, alpha=2.0, seed=0, layers=share)
+    names = list(student.taught().lora)
+    assert {layer_number(name) for name in names} == wanted
+    assert len(names) == 14 * len(wanted)
+
+
+def test_the_untaught_model_is_there_while_it_is_asked_for(case: Case) -> None:
+    text = torch.tensor([encode(case.host.tokenizer, "The cat sleeps under the table.")])
+    before = hidden_states(case.host.model, text)
+    student = case.trainable("rows+lora")
+    for value in student.masters.values():
+        value.add_(0.1)
+    student.push()
+    assert not torch.allclose(student.states(text), before, atol=1e-3)
+    taught = student.states(text)
+    with student.untaught():
+        torch.testing.assert_close(student.states(text), before)
+    torch.testing.assert_close(student.states(text), taught)
+    student.states(text).sum().backward()
+    assert all(".lora_" not in n or g is not None for n, g in student.gradients().items())
+
+
+def test_while_it_speaks_the_model_itself_says_the_new_words(case: Case) -> None:
+    student = case.trainable("rows")
+    matrix = output_rows(student.model)
+    was = matrix.detach().clone()
+    states = torch.randn(3, matrix.shape[1], generator=torch.Generator().manual_seed(0))
+    wanted = student.logits(states)
+    with student.speaking():
+        torch.testing.assert_close(states @ output_rows(student.model).t(), wanted)
+    assert torch.equal(matrix, was)

@@ -67,6 +67,7 @@ def diagnose(
             revision,
             route=None if route == "auto" else route,
             adapter_rank=lexigraft.Recipe().training.rank,
+            adapter_layers=lexigraft.Recipe().training.layers,
         )
     if json:
         print_json(found)

@@ -52,6 +52,7 @@ def diagnose(
     *,
     route: Route | None = None,
     adapter_rank: int | None = None,
+    adapter_layers: float = 1.0,
     probe: bool = True,
 ) -> Diagnosis:
     """Looks at every term with the model's eyes.
@@ -63,6 +64,7 @@ def diagnose(
         revision: of a hub id.
         route: for every term, over what the lexicon says; None lets lexicon and auto decide.
         adapter_rank: LoRA rank, for the bytes of subword and marker terms.
+        adapter_layers: share of the layers that have a LoRA.
         probe: ask the model whether it knows each term (needs weights; about a second a term).
 
     Raises:
@@ -82,6 +84,7 @@ def diagnose(
         host,
         route=route,
         adapter_rank=adapter_rank,
+        adapter_layers=adapter_layers,
         probe=probe,
     )
 
@@ -100,6 +103,7 @@ def diagnose_terms(
     *,
     route: Route | None = None,
     adapter_rank: int | None = None,
+    adapter_layers: float = 1.0,
     probe: bool = True,
     on_term: Callable[[str], None] | None = None,
 ) -> Diagnosis:
@@ -126,7 +130,7 @@ def diagnose_terms(
     spelling = trial
     if routes != tried:
         spelling, error = _spelling(lexicon, routes, tokenizer, facts)
-    adapter = None if host is None else _adapter_bytes(host.model, adapter_rank)
+    adapter = None if host is None else _adapter_bytes(host.model, adapter_rank, adapter_layers)
     sharing = sum(chosen != "token" for chosen in routes.values())
     share = None if adapter is None or not sharing else -(-adapter // sharing)
     finished = [
@@ -382,12 +386,11 @@ def _row_bytes(facts: HostFacts) -> int | None:
     return facts.hidden_size * size * (1 if facts.tied else 2)
 
 
-def _adapter_bytes(model: PreTrainedModel, rank: int | None) -> int | None:
-    """Bytes of a float32 LoRA of `rank` on every linear layer but the output head."""
+def _adapter_bytes(model: PreTrainedModel, rank: int | None, share: float) -> int | None:
+    """Bytes of a float32 LoRA of `rank` on every linear layer of the first `share` of layers."""
     if rank is None:
         return None
-    import torch
+    from lexigraft.host import linear_layers
 
-    head = model.get_output_embeddings()
-    layers = [m for m in model.modules() if isinstance(m, torch.nn.Linear) and m is not head]
+    layers = linear_layers(model, share).values()
     return sum(4 * rank * (layer.in_features + layer.out_features) for layer in layers)

@@ -32,7 +32,8 @@ from lexigraft.export.apply import grow, is_tied, lora_pairs, module_name
 from lexigraft.export.card import adapter_card, write_card
 from lexigraft.export.plain import digest
 from lexigraft.export.sample import Sample, require_equal, silent
-from lexigraft.training.values import Taught
+from lexigraft.host import layer_number
+from lexigraft.training.values import PEFT_PREFIX, Taught
 
 __all__ = [
     "TOLERANCE",
@@ -170,6 +171,7 @@ def _config(base: PreTrainedModel, taught: Taught) -> PeftConfig:
         lora_alpha=alpha,
         lora_dropout=0.0,
         target_modules=list(taught.target_modules) or _last_names(taught),
+        layers_to_transform=_layers(base, taught),
         trainable_token_indices=rows if ids else None,
         task_type=_TASK,
     )
@@ -177,6 +179,14 @@ def _config(base: PreTrainedModel, taught: Taught) -> PeftConfig:
 
 def _last_names(taught: Taught) -> list[str]:
     return sorted({name.rsplit(".", 3)[1] for name in taught.lora})
+
+
+def _layers(base: PreTrainedModel, taught: Taught) -> list[int] | None:
+    """The layers that have a LoRA; None where all have, or where their names do not number them."""
+    found = {layer_number(name.removeprefix(PEFT_PREFIX)) for name in taught.lora}
+    numbers = sorted(number for number in found if number is not None)
+    every = len(numbers) == base.config.get_text_config().num_hidden_layers
+    return None if every or None in found else numbers
 
 
 def _tensors(base: PreTrainedModel, taught: Taught, config: PeftConfig) -> dict[str, Tensor]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from lexigraft.corpus import Text
 from lexigraft.workspace import Workspace
 
 __all__ = ["FolderKeeper"]
@@ -23,7 +26,7 @@ class FolderKeeper:
 
     def load(self) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
         """The last checkpoint; None when there is none."""
-        path = self.space.training / "checkpoint.safetensors"
+        path = self._checkpoint
         if not path.is_file():
             return None
         with safe_open(path, framework="pt") as file:
@@ -32,10 +35,32 @@ class FolderKeeper:
 
     def save(self, plain: dict[str, Any], tensors: dict[str, Tensor]) -> None:
         """Keeps a checkpoint in place of the last one."""
-        path = self.space.training / "checkpoint.safetensors"
+        path = self._checkpoint
         needs = sum(t.numel() * t.element_size() for t in tensors.values())
         with self.space.writing_file(path, needs=needs) as partial:
             save_file(tensors, partial, metadata={"state": json.dumps(plain)})
+
+    def forget(self) -> None:
+        """Removes what only an unfinished training needs."""
+        self._checkpoint.unlink(missing_ok=True)
+
+    @property
+    def _checkpoint(self) -> Path:
+        return self.space.training / "checkpoint.safetensors"
+
+    def load_rollouts(self, epoch: int) -> list[Text] | None:
+        """What the student wrote before `epoch`; None where it has not yet."""
+        path = self._rollouts(epoch)
+        if not path.is_file():
+            return None
+        return [Text.model_validate(line) for line in self.space.read_lines(path)]
+
+    def save_rollouts(self, epoch: int, texts: Sequence[Text]) -> None:
+        """Keeps what the student wrote."""
+        self.space.write_lines(self._rollouts(epoch), texts)
+
+    def _rollouts(self, epoch: int) -> Path:
+        return self.space.training / f"rollouts-{epoch}.jsonl"
 
     def log(self, line: dict[str, Any]) -> None:
         """Adds a line to the log."""

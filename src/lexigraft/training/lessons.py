@@ -57,6 +57,9 @@ class Lesson:
     weights: Float[Tensor, " positions"]
     replay: bool
     term: str | None = None
+    reverse: bool = False
+    """Whether the student shall say nothing that the target does not, rather than all that it does:
+    the direction of the KL."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,8 @@ def make_lessons(
     texts: Sequence[Text],
     settings: TrainingRecipe,
     advance: Callable[[int], None] | None = None,
+    *,
+    by_student: bool = False,
 ) -> list[Lesson]:
     """A lesson for every text, in their order.
 
@@ -93,22 +98,28 @@ def make_lessons(
         texts: as the model shall see them.
         settings: what is kept of the teacher, what it reads, and what weighs how much.
         advance: told how many texts are finished.
+        by_student: whether the student wrote the texts. Their own tokens are then no evidence, and
+            it is held to what the teacher says of them.
     """
     start = document_start(old_tokenizer)
     shown = settings.teacher_examples
     drafts = [_draft(t, old_tokenizer, tokenizer, lexicon, spelling, start, shown) for t in texts]
     pieces_of = {token.id: token.pieces for token in spelling.new_tokens}
-    # A spare row that will be a new token means nothing to the teacher yet.
-    unknown = [i for i in spelling.new_ids if i < len(output_rows(model))]
+    # A row that is or will be a new token, or was added for none, means nothing to the teacher.
+    rows = len(output_rows(model))
+    unknown = sorted({*spelling.new_ids, *range(spelling.rows_before, rows)} & set(range(rows)))
     k = min(settings.top_k, len(output_rows(model)) - len(unknown))
     plain = signals_of(model, [(start, d.pieces) for d in drafts], k, unknown, advance)
-    asked = [d for d in drafts if d.prompt]
+    taught = settings.objective != "next-token"
+    asked = [d for d in drafts if d.prompt and taught]
     with_prompt = [(start + d.prompt, d.pieces) for d in asked]
     seen = iter(signals_of(model, with_prompt, k, unknown, advance))
-    prompted = [next(seen) if d.prompt else None for d in drafts]
-    before = _evidence(model, old_tokenizer, lexicon, spelling, drafts, start)
+    prompted = [next(seen) if d.prompt and taught else None for d in drafts]
+    before = [0.0] * len(drafts)
+    if taught:
+        before = _evidence(model, old_tokenizer, lexicon, spelling, drafts, start)
     return [
-        _lesson(d, p, q, e >= settings.evidence, pieces_of, settings)
+        _lesson(d, p, q, e >= settings.evidence, pieces_of, settings, by_student)
         for d, p, q, e in zip(drafts, plain, prompted, before, strict=True)
     ]
 
@@ -212,6 +223,7 @@ def _lesson(
     reason: bool,
     pieces_of: Mapping[int, tuple[int, ...]],
     settings: TrainingRecipe,
+    by_student: bool,
 ) -> Lesson:
     offset = len(draft.ids) - len(draft.place)
     usual = 1.0 if draft.text.kind in _MANY else settings.lexicon_weight
@@ -224,7 +236,9 @@ def _lesson(
         taught = prompted is not None and index >= told
         signal = prompted if taught and prompted is not None else plain
         token = draft.ids[offset + index]
-        share = settings.text_weight if taught else 0.0
+        share = settings.text_weight if taught and not by_student else 0.0
+        if settings.objective == "next-token" and draft.text.term is not None:
+            share = 1.0
         some, weights = _target(signal, draft.place[index], token, pieces_of.get(token), share)
         ids.append(some)
         probabilities.append(weights)
@@ -239,6 +253,7 @@ def _lesson(
         weights=torch.tensor(heavy),
         replay=draft.text.term is None,
         term=draft.text.term,
+        reverse=by_student,
     )
 
 

@@ -9,16 +9,18 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, cast, runtime_checkable
 
 import torch
 from torch import Tensor
 
+from lexigraft.likelihood import head_slices
 from lexigraft.recipe import TrainingRecipe
 from lexigraft.training.lessons import Lesson
 from lexigraft.training.objective import kept_divergence
+from lexigraft.training.rates import learning_rates
 from lexigraft.training.trainable import Trainable
 
 __all__ = ["Keeper", "batches_of_epoch", "count_steps", "train"]
@@ -102,16 +104,26 @@ def _split(lessons: Sequence[Lesson], pool: list[int], batch_tokens: int) -> Ite
         yield batch
 
 
-def _schedule(lessons: Sequence[Lesson], settings: TrainingRecipe, seed: int) -> list[list[int]]:
-    """The batch of every step of the run."""
+class _Step(NamedTuple):
+    """What one step of the optimiser reads: the batches, as indices of lessons."""
+
+    epoch: int
+    batches: list[list[int]]
+
+
+def _schedule(lessons: Sequence[Lesson], settings: TrainingRecipe, seed: int) -> list[_Step]:
+    """Every step of the run."""
     if not lessons:
         return []
     whole = math.ceil(settings.epochs)
-    steps = [
-        batch
-        for epoch in range(whole)
-        for batch in batches_of_epoch(lessons, settings.batch_tokens, seed, epoch)
-    ]
+    steps = []
+    for epoch in range(whole):
+        batches = batches_of_epoch(lessons, settings.batch_tokens, seed, epoch)
+        together = settings.accumulate
+        steps += [
+            _Step(epoch, batches[first : first + together])
+            for first in range(0, len(batches), together)
+        ]
     return steps[: max(1, round(len(steps) * settings.epochs / whole))]
 
 
@@ -129,6 +141,7 @@ def train(
     *,
     drift_limit: float,
     seed: int,
+    renew: Callable[[int], Mapping[int, Lesson]] | None = None,
     advance: Callable[[int], None] | None = None,
 ) -> None:
     """Trains until the schedule ends or validation no longer falls; the masters hold the best.
@@ -144,9 +157,15 @@ def train(
         advance(run.state.step)
     schedule = _schedule(lessons, settings, seed)
     kept = time.monotonic()
+    epoch, now = -1, list(lessons)
     try:
         while run.state.step < len(schedule) and not run.over:
-            run.step([lessons[i] for i in schedule[run.state.step]], len(schedule))
+            step = schedule[run.state.step]
+            if renew is not None and step.epoch != epoch:
+                epoch, now = step.epoch, list(lessons)
+                for index, lesson in renew(epoch).items():
+                    now[index] = lesson
+            run.step([[now[i] for i in batch] for batch in step.batches], len(schedule))
             if advance is not None:
                 advance(1)
             if time.monotonic() - kept >= settings.checkpoint_seconds:
@@ -158,6 +177,17 @@ def train(
             run.keep()
         raise
     run.finish()
+
+
+class _Read(NamedTuple):
+    """A batch as the student reads it, position by position."""
+
+    states: Tensor
+    ids: Tensor
+    probabilities: Tensor
+    weights: Tensor
+    replay: Tensor
+    reverse: Tensor
 
 
 class _Run:
@@ -177,20 +207,27 @@ class _Run:
         self.drift_limit = drift_limit
         self.held_out = held_out
         self.is_new = trainable.is_new
+        self.rates = learning_rates(trainable.model, settings)
         self.state = State()
         self.whole = True
         """Whether masters and state are those of one step: no update has been begun."""
 
-    def step(self, lessons: list[Lesson], steps: int) -> None:
-        """One optimiser step, with its line in the log."""
+    def step(self, batches: list[list[Lesson]], steps: int) -> None:
+        """One optimiser step over the batches together, with its line in the log."""
         began = time.monotonic()
-        loss = self._loss(lessons)
-        loss.backward()
+        positions = sum(len(lesson.target_ids) for batch in batches for lesson in batch)
+        total = 0.0
+        gradients: dict[str, Tensor] = {}
+        for batch in batches:
+            total += self._backward(batch, positions)
+            # Added up in float32, whatever the type of the weights.
+            for name, value in self.trainable.gradients().items():
+                gradients[name] = gradients[name].add_(value) if name in gradients else value
         self.whole = False
-        self._update(self.trainable.gradients(), steps)
+        self._update(gradients, steps)
         self.trainable.push()
         self.state.step += 1
-        line: dict[str, Any] = {"step": self.state.step, "loss": round(float(loss.detach()), 5)}
+        line: dict[str, Any] = {"step": self.state.step, "loss": round(total, 5)}
         last = self.state.step == steps
         if self.held_out and (self.state.step % self.settings.evaluate_every == 0 or last):
             line |= self._evaluate()
@@ -199,8 +236,8 @@ class _Run:
         self.keeper.log(line)
         self.whole = True
 
-    def _divergences(self, lessons: Sequence[Lesson]) -> tuple[Tensor, Tensor]:
-        """KL at every position of the batch, and whether the position is replay."""
+    def _read(self, lessons: Sequence[Lesson]) -> _Read:
+        """The student's last states at every position that has a target, and the targets."""
         device = self.is_new.device
         width = max(len(lesson.ids) for lesson in lessons)
         grid = torch.zeros(len(lessons), width, dtype=torch.long)
@@ -211,33 +248,70 @@ class _Run:
             count = len(lesson.target_ids)
             rows += [row] * count
             columns += range(len(lesson.ids) - 1 - count, len(lesson.ids) - 1)
-        states = self.trainable.states(grid.to(device))[rows, columns]
-        found = kept_divergence(
-            self.trainable.logits(states),
-            torch.cat([lesson.target_ids for lesson in lessons]).to(device),
-            torch.cat([lesson.target_probabilities for lesson in lessons]).to(device),
-            self.is_new,
-        )
-        replay = torch.cat([torch.full((len(x.target_ids),), x.replay) for x in lessons])
-        return found, replay.to(device)
 
-    def _loss(self, lessons: list[Lesson]) -> Tensor:
-        found, replay = self._divergences(lessons)
+        def each(name: str) -> Tensor:
+            flags = [torch.full((len(x.target_ids),), getattr(x, name)) for x in lessons]
+            return torch.cat(flags).to(device)
+
+        return _Read(
+            states=self.trainable.states(grid.to(device))[rows, columns],
+            ids=torch.cat([lesson.target_ids for lesson in lessons]).to(device),
+            probabilities=torch.cat([lesson.target_probabilities for lesson in lessons]).to(device),
+            weights=torch.cat([lesson.weights for lesson in lessons]).to(device),
+            replay=each("replay"),
+            reverse=each("reverse"),
+        )
+
+    def _divergence(self, read: _Read, states: Tensor, some: slice) -> Tensor:
+        """KL at some positions, from their states."""
+        return kept_divergence(
+            self.trainable.logits(states),
+            read.ids[some],
+            read.probabilities[some],
+            self.is_new,
+            read.reverse[some],
+        )
+
+    @torch.no_grad()
+    def _divergences(self, lessons: Sequence[Lesson]) -> tuple[Tensor, Tensor]:
+        """KL at every position of the batch, and whether the position is replay."""
+        read = self._read(lessons)
+        found = [self._divergence(read, read.states[s], s) for s in self._slices(read)]
+        return torch.cat(found), read.replay
+
+    def _slices(self, read: _Read) -> Iterator[slice]:
+        return head_slices(len(read.states), len(self.is_new))
+
+    def _backward(self, lessons: list[Lesson], positions: int) -> float:
+        """Adds the batch's gradients to the model's; its part of the loss, a mean over `positions`.
+
+        The whole vocabulary's logits are there for a few positions at a time only: what is behind
+        the last states is differentiated piece by piece, what is before them once.
+        """
+        read = self._read(lessons)
         heavy = self.settings.replay_weight * self.state.replay_factor
-        own = torch.cat([lesson.weights for lesson in lessons]).to(found.device)
-        weights = torch.where(replay, heavy * own, own)
-        return (found * weights).sum() / len(found)
+        weights = torch.where(read.replay, heavy * read.weights, read.weights) / positions
+        before = torch.zeros_like(read.states)
+        total = 0.0
+        for some in self._slices(read):
+            states = read.states[some].detach().requires_grad_()
+            loss = (self._divergence(read, states, some) * weights[some]).sum()
+            loss.backward()
+            total += float(loss.detach())
+            before[some] = cast(Tensor, states.grad)
+        if read.states.requires_grad:
+            read.states.backward(before)
+        return total
 
     def _rate(self, name: str, steps: int) -> float:
-        settings = self.settings
-        peak = settings.learning_rate
-        if name.startswith("shared."):
-            peak = settings.rows_learning_rate
-        elif name.startswith("rows."):
-            peak = settings.rows_learning_rate * (_OWN if self.trainable.shares else 1.0)
+        rates, peak = self.rates, self.rates.lora
+        if name.startswith(("rows.", "shared.")):
+            peak = rates.output_rows if name.endswith(".output") else rates.input_rows
+            if name.startswith("rows.") and self.trainable.shares:
+                peak *= _OWN
         elif self.trainable.moves == "full":
-            peak = settings.full_learning_rate
-        warm = max(1, round(settings.warm_up * steps))
+            peak = rates.full
+        warm = max(1, round(self.settings.warm_up * steps))
         step = self.state.step
         if step < warm:
             return peak * (step + 1) / warm

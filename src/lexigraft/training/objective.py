@@ -7,6 +7,8 @@ from the rest, and pays.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -21,6 +23,7 @@ def kept_divergence(
     target_ids: Int[Tensor, "positions kept"],
     target_probabilities: Float[Tensor, "positions kept"],
     is_new: Bool[Tensor, " rows"],
+    reverse: Bool[Tensor, " positions"] | None = None,
 ) -> Float[Tensor, " positions"]:
     """KL(teacher || student) at each position in nats, the teacher's rest taken as one outcome.
 
@@ -29,6 +32,8 @@ def kept_divergence(
         target_ids: row numbers, -1 where a slot is empty; none stands twice in a row.
         target_probabilities: the teacher's; 0 in empty slots. What they leave of 1 is the rest.
         is_new: which rows are new. The rest excludes them.
+        reverse: where KL(student || teacher) is wanted instead. What the teacher gives nothing
+            counts there as if it had 1e-7.
     """
     table = torch.log_softmax(logits.float(), dim=-1)
     listed = target_ids.clamp_min(0)
@@ -39,6 +44,15 @@ def kept_divergence(
         mass = mass + table[:, is_new].exp().sum(1)
     q_rest = (1 - target_probabilities.sum(1)).clamp_min(0)
     p_rest = (1 - mass).clamp_min(_SMALL)
-    entropy = (target_probabilities * target_probabilities.clamp_min(_SMALL).log()).sum(1)
-    entropy = entropy + q_rest * q_rest.clamp_min(_SMALL).log()
-    return entropy - (target_probabilities * own * there).sum(1) - q_rest * p_rest.log()
+    said = target_probabilities.clamp_min(_SMALL).log()
+    rest = q_rest.clamp_min(_SMALL).log()
+    entropy = (target_probabilities * said).sum(1) + q_rest * rest
+    forward = entropy - (target_probabilities * own * there).sum(1) - q_rest * p_rest.log()
+    if reverse is None or not bool(reverse.any()):
+        return forward
+    kept = (own.exp() * (own - said) * there).sum(1)
+    # New tokens that the teacher did not name.
+    new = (1 - p_rest - (own.exp() * there).sum(1)).clamp_min(0)
+    unnamed = new * (new.clamp_min(_SMALL).log() - math.log(_SMALL))
+    backward = kept + unnamed + p_rest * (p_rest.log() - rest)
+    return torch.where(reverse, backward, forward)

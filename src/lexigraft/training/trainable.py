@@ -9,17 +9,21 @@ with all of them, so that what the texts teach of one form is known of those tha
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal, cast
 
 import torch
 from jaxtyping import Float, Int
+from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from lexigraft.errors import RecipeError
+from lexigraft.host import linear_layers
 from lexigraft.likelihood import hidden_states, output_rows
 from lexigraft.rows import NewRows, grow_rows
+from lexigraft.training.lean import make_lean
 from lexigraft.training.values import PEFT_PREFIX, Taught
 
 __all__ = ["Moves", "Trainable", "require_possible"]
@@ -30,7 +34,8 @@ Moves = Literal["rows", "lora", "rows+lora", "full"]
 class Trainable:
     """A model prepared for teaching. It takes the model over: it serves nothing else after.
 
-    `terms` names the term of each of `rows`; without it no two rows share anything.
+    `terms` names the term of each of `rows`; without it no two rows share anything. `layers` is the
+    share of the layers, from the first on, that have a LoRA.
     """
 
     def __init__(
@@ -44,6 +49,7 @@ class Trainable:
         alpha: float,
         seed: int,
         terms: Sequence[str] = (),
+        layers: float = 1.0,
     ) -> None:
         self.model = model
         self.moves = moves
@@ -58,10 +64,11 @@ class Trainable:
             grow_rows(model, rows_after)
         for weight in model.parameters():
             weight.requires_grad_(moves == "full")
+        self._off = False
         self._lora: dict[str, nn.Parameter] = {}
         self.target_modules: tuple[str, ...] = ()
         if "lora" in moves:
-            self._inject(seed)
+            self._inject(seed, layers)
         self._rows: dict[str, nn.Parameter] = {}
         self._shared: dict[str, nn.Parameter] = {}
         if rows is not None:
@@ -74,18 +81,15 @@ class Trainable:
 
     # --- what moves ---
 
-    def _inject(self, seed: int) -> None:
+    def _inject(self, seed: int, layers: float) -> None:
         from peft import LoraConfig, inject_adapter_in_model
 
-        head = self.model.get_output_embeddings()
-        names = {
-            n for n, m in self.model.named_modules() if isinstance(m, nn.Linear) and m is not head
-        }
+        names = linear_layers(self.model, layers)
         self.target_modules = tuple(sorted({name.rsplit(".", 1)[-1] for name in names}))
         config = LoraConfig(
             r=self.rank,
             lora_alpha=self.alpha,  # type: ignore[arg-type]
-            target_modules=list(self.target_modules),
+            target_modules=list(names),
         )
         # PEFT draws A from torch's global generator.
         state = torch.random.get_rng_state()
@@ -102,6 +106,7 @@ class Trainable:
                 weight.data = weight.data.to(dtype)
                 weight.requires_grad_(True)
                 self._lora[name] = weight
+        make_lean(self.model)
 
     def _hold(self, rows: NewRows) -> None:
         """Rows stand beside the matrix; a hook puts the input rows into the embedding's output."""
@@ -121,6 +126,8 @@ class Trainable:
         scale = getattr(embedding, "embed_scale", None)
 
         def replace(module: nn.Module, args: tuple[Any, ...], output: Tensor) -> Tensor:
+            if self._off:
+                return output
             places = self._index[args[0]]
             new = self._whole("input")[places.clamp_min(0)]
             if scale is not None:
@@ -186,6 +193,35 @@ class Trainable:
         return table.index_copy(
             1, torch.tensor(self.new_ids, device=table.device), states @ rows.t()
         )
+
+    @contextmanager
+    def untaught(self) -> Iterator[None]:
+        """The model as it was before teaching, where not all of it moves; added rows are there."""
+        layers = [m for m in self.model.modules() if isinstance(m, BaseTunerLayer)]
+        self._off = True
+        for layer in layers:
+            layer.enable_adapters(False)
+        try:
+            yield
+        finally:
+            self._off = False
+            for layer in layers:
+                layer.enable_adapters(True)
+
+    @contextmanager
+    def speaking(self) -> Iterator[None]:
+        """The new rows stand in the output matrix: the model's own `generate` says the words."""
+        if not self._rows:
+            yield
+            return
+        ids, matrix = list(self.new_ids), output_rows(self.model)
+        with torch.no_grad():
+            before = matrix[ids].clone()
+            matrix[ids] = self._whole("output" if "output" in self._rows else "input")
+            try:
+                yield
+            finally:
+                matrix[ids] = before
 
     # --- masters and model ---
 
