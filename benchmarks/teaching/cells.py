@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-__all__ = ["LEFT_OUT", "Cell", "Size", "cells_of"]
+__all__ = ["LEFT_OUT", "OTHERWISE", "Cell", "Size", "cells_of"]
 
 Size = Literal["trial", "default", "whole"]
 
@@ -15,12 +15,22 @@ LEFT_OUT: dict[str, dict[str, Any]] = {
     "no swapped sentences": {"texts": {"swapped": False}},
     "no foils": {"texts": {"foils": 0.0}},
     "no replay": {"texts": {"replay": 0}},
-    "no teacher (next-token loss)": {"training": {"text_weight": 1.0}},
+    "no teacher (next-token loss)": {"training": {"objective": "next-token"}},
     "no text beside the teacher": {"training": {"text_weight": 0.0}},
     "no evidence asked before a term": {"training": {"evidence": -1000.0}},
     "no examples for the teacher": {"training": {"teacher_examples": 0}},
 }
 """Settings of the recipe, by the part that they leave out."""
+
+OTHERWISE: dict[str, dict[str, Any]] = {
+    "ours, half the epochs": {"training": {"epochs": 3.0}},
+    "ours, twice the epochs": {"training": {"epochs": 12.0}},
+    "ours, twice the texts": {"texts": {"written": 32}},
+    "ours, a LoRA in every layer": {"training": {"layers": 1.0}},
+    "ours, a LoRA of rank 32": {"training": {"rank": 32}},
+    "ours, on-policy": {"training": {"objective": "on-policy"}},
+}
+"""Settings of the recipe, by what is done otherwise: more time, more text, another choice."""
 
 ROUTES = {
     "subword": ("subword", "lora"),
@@ -42,7 +52,7 @@ class Cell:
     way: str
     """a key of ROUTES"""
     method: str
-    """`ours`, `usual`, `permuted`, or a key of LEFT_OUT"""
+    """`ours`, `usual`, `permuted`, or a key of LEFT_OUT or OTHERWISE"""
     seed: int
 
     @property
@@ -69,23 +79,37 @@ def cells_of(size: Size) -> Iterator[Cell]:
         yield Cell("english", 4, "subword", "usual", 0)
         return
     terms = 12 if size == "default" else 24
-    for seed in range(3):
-        for way in ROUTES:
-            yield Cell("english", terms, way, "ours", seed)
-            if seed == 0 or way == "subword" or size == "whole":
-                yield Cell("english", terms, way, "usual", seed)
-        if seed == 0:
-            yield Cell("english", terms, "subword", "permuted", 0)
-            yield Cell("russian", terms, "subword", "ours", 0)
-            yield Cell("russian", terms, "subword", "usual", 0)
-            for part in LEFT_OUT:
-                yield Cell("english", terms, "subword", part, 0)
+    yield from _main_rows(terms, 0)
+    yield Cell("english", terms, "subword", "permuted", 0)
+    for way in ("subword", "token, rows only"):
+        yield Cell("russian", terms, way, "ours", 0)
+    yield Cell("russian", terms, "subword", "usual", 0)
+    for part in (*LEFT_OUT, *OTHERWISE):
+        yield Cell("english", terms, "subword", part, 0)
+    for seed in (1, 2):
+        yield from _main_rows(terms, seed)
     if size == "whole":
-        for seed in range(3):
-            yield Cell("wordnet", 100, "token, rows and LoRA", "ours", seed)
-            yield Cell("wordnet", 100, "token, rows and LoRA", "usual", seed)
-            for way in ROUTES:
-                yield Cell("russian", terms, way, "ours", seed)
+        yield from _rest(terms)
+
+
+def _main_rows(terms: int, seed: int) -> Iterator[Cell]:
+    for way in ROUTES:
+        yield Cell("english", terms, way, "ours", seed)
+    yield Cell("english", terms, "subword", "usual", seed)
+
+
+def _rest(terms: int) -> Iterator[Cell]:
+    """What the default size leaves to a larger machine."""
+    for seed in range(3):
+        for method in ("ours", "usual"):
+            yield Cell("wordnet", 100, "token, rows and LoRA", method, seed)
+        for way in ROUTES:
+            if way != "subword":
+                yield Cell("english", terms, way, "usual", seed)
                 yield Cell("russian", terms, way, "usual", seed)
-            for part in LEFT_OUT if seed else ():
+            if seed or way not in ("subword", "token, rows only"):
+                yield Cell("russian", terms, way, "ours", seed)
+        if seed:
+            yield Cell("russian", terms, "subword", "usual", seed)
+            for part in LEFT_OUT:
                 yield Cell("english", terms, "subword", part, seed)

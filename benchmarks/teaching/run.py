@@ -21,9 +21,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 import transformers
-from cells import LEFT_OUT, Cell, cells_of
+from cells import LEFT_OUT, OTHERWISE, Cell, cells_of
 from table import show
 
 HERE = Path(__file__).resolve().parent
@@ -61,11 +62,26 @@ def permuted(lexicon: Any) -> Any:
 
 
 def recipe_of(cell: Cell) -> Any:
-    """The defaults, without what the cell leaves out."""
+    """The defaults, without what the cell leaves out, or with what it does otherwise."""
     from lexigraft.recipe import Recipe
 
-    more = LEFT_OUT.get(cell.method, {})
+    more = {**LEFT_OUT, **OTHERWISE}.get(cell.method, {})
     return Recipe.model_validate({"route": cell.route, "tune": cell.tune, **more})
+
+
+def digest_of(cell: Cell) -> str | None:
+    """What the cell's result depends on besides the code; None for the usual recipe."""
+    return None if cell.method == "usual" else str(recipe_of(cell).digest())
+
+
+def is_current(cell: Cell) -> bool:
+    """Whether the cell has been measured, with the settings that are the defaults now."""
+    path = _file(cell)
+    return path.is_file() and json.loads(path.read_text("utf-8")).get("recipe") == digest_of(cell)
+
+
+def _file(cell: Cell) -> Path:
+    return CELLS / f"{cell.name}.json"
 
 
 def ours(cell: Cell, model: str, lexicon: Any, folder: Path) -> tuple[Any, dict[str, Any]]:
@@ -154,7 +170,7 @@ def _peak() -> int:
 
 def _seconds_of_ours(cell: Cell) -> float | None:
     """The time that ours took in the same cell; None where it has not been measured."""
-    own = CELLS / f"{Cell(cell.lexicon, cell.terms, cell.way, 'ours', cell.seed).name}.json"
+    own = _file(Cell(cell.lexicon, cell.terms, cell.way, "ours", cell.seed))
     return float(json.loads(own.read_text("utf-8"))["seconds"]) if own.is_file() else None
 
 
@@ -200,24 +216,28 @@ def main() -> None:
     words = options.only.replace(" ", "_").split("_")
     cells = [c for c in cells_of(options.size) if all(w in c.name for w in words)]
     for number, cell in enumerate(cells, start=1):
-        path = CELLS / f"{cell.name}.json"
-        done = path.is_file() and not options.again
-        print(f"{number}/{len(cells)} {cell.name}: {'done' if done else 'missing'}", flush=True)
+        done = is_current(cell) and not options.again
+        older = " (there is one of earlier defaults)" if _file(cell).is_file() else ""
+        state = "done" if done else f"missing{older}"
+        print(f"{number}/{len(cells)} {cell.name}: {state}", flush=True)
         if not done and not options.list:
             fields = [cell.lexicon, cell.terms, cell.way, cell.method, cell.seed]
             command = [sys.executable, __file__, "--model", options.model]
             subprocess.run([*command, "--cell", json.dumps(fields)], check=True)
-            show(HERE)
+            show(HERE, is_current)
     if not cells:
         sys.exit(f"No cell of size {options.size} has {options.only!r} in its name; see --list.")
-    show(HERE)
+    show(HERE, is_current)
 
 
 def _machine() -> dict[str, Any]:
-    """What decides how long a cell takes. `load` is that of other work, as the cell begins."""
+    """What decides how long a cell takes. `load`: cores that other work has, as the cell begins.
+
+    Not the system's load average: it still counts the cell before.
+    """
     from lexigraft.likelihood import has_bfloat16_units
 
-    load = round(os.getloadavg()[0], 1)
+    load = round(psutil.cpu_percent(interval=3) / 100 * (os.cpu_count() or 1), 1)
     return {"cores": os.cpu_count(), "bfloat16": has_bfloat16_units(), "load": load}
 
 
@@ -227,9 +247,10 @@ def _one(cell: Cell, model: str) -> None:
     found = measure(cell, model)
     cell_fields = {**vars(cell), "model": model}
     versions = {"torch": torch.__version__, "transformers": transformers.__version__}
-    path = CELLS / f"{cell.name}.json"
+    path = _file(cell)
     partial = path.with_suffix(".partial")
-    kept = {"cell": cell_fields, **found, "machine": machine, "versions": versions}
+    kept = {"cell": cell_fields, "recipe": digest_of(cell), **found}
+    kept |= {"machine": machine, "versions": versions}
     text = json.dumps(kept, ensure_ascii=False)
     partial.write_text(text + "\n", encoding="utf-8")
     partial.rename(path)

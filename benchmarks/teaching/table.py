@@ -9,11 +9,14 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from cells import Cell
+
 __all__ = ["show"]
 
 COLUMNS = {
     "definition": "definition",
     "cloze": "cloze",
+    "cloze_pairs": "cloze in pairs",
     "near_terms": "near terms",
     "use": "use",
 }
@@ -22,8 +25,11 @@ BEGIN, END = "<!-- teaching table -->\n", "<!-- /teaching table -->"
 Cells = list[dict[str, Any]]
 
 
-def show(folder: Path) -> None:
-    """Writes the table into the READMEs between their markers, and results.svg."""
+def show(folder: Path, is_current: Callable[[Cell], bool]) -> None:
+    """Writes the table into the READMEs between their markers, and results.svg.
+
+    `is_current` says whether a cell was measured with the defaults as they are.
+    """
     files = sorted((folder / "cells").glob("*.json"))
     cells = [json.loads(path.read_text("utf-8")) for path in files]
     if not cells:
@@ -31,6 +37,8 @@ def show(folder: Path) -> None:
     groups: dict[tuple[Any, ...], Cells] = {}
     for cell in cells:
         c = cell["cell"]
+        fields = (c["lexicon"], c["terms"], c["way"], c["method"], c["seed"])
+        cell["current"] = is_current(Cell(*fields))
         groups.setdefault((c["lexicon"], c["terms"], c["way"], c["method"]), []).append(cell)
     whole = _table(groups)
     english = {key: cells for key, cells in groups.items() if key[0] == "english"}
@@ -105,7 +113,8 @@ def _table(groups: dict[tuple[Any, ...], Cells]) -> list[str]:
         for (way, method), cells in mine.items():
             if method == "permuted":
                 continue
-            row = [way, method, str(len(cells))]
+            older = "" if all(cell["current"] for cell in cells) else "‡"
+            row = [way, method + older, str(len(cells))]
             row += [_gap_cell(cells, check) for check in COLUMNS]
             row += [
                 _mean(cells, "drift", "{:.3f}".format),
@@ -122,6 +131,8 @@ def _table(groups: dict[tuple[Any, ...], Cells]) -> list[str]:
                 "other seconds do not compare with these.",
                 "",
             ]
+        if any("‡" in line for line in lines):
+            lines += ["‡ Measured with defaults of the recipe that are no longer those.", ""]
         lines += _conditions(mine, lines)
     return lines
 
@@ -129,7 +140,7 @@ def _table(groups: dict[tuple[Any, ...], Cells]) -> list[str]:
 def _comparable(cells: Cells) -> bool:
     """Whether the cells had a machine with bfloat16 to themselves, as far as they tell."""
     machines = [cell["machine"] for cell in cells if "machine" in cell]
-    return all(machine["bfloat16"] and machine["load"] < 1 for machine in machines)
+    return all(machine["bfloat16"] and machine["load"] < 0.5 for machine in machines)
 
 
 def _conditions(groups: dict[tuple[Any, ...], Cells], lines_so_far: list[str]) -> list[str]:
