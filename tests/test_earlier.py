@@ -134,7 +134,7 @@ def spelling_of(run: Path) -> Spelling:
 
 
 def texts_of(run: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (run / "texts.jsonl").read_text("utf-8").splitlines()]
+    return [json.loads(line) for line in (run / "texts.jsonl").read_bytes().splitlines()]
 
 
 @pytest.mark.parametrize("name", HOSTS)

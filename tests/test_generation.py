@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 import torch
 from tokenizers.processors import TemplateProcessing
 
+from lexigraft import generation
 from lexigraft.generation import (
     _stops,
     decode_together,
@@ -16,7 +17,6 @@ from lexigraft.generation import (
     greedy,
     prompt_ids,
     sample,
-    sample_lines,
 )
 from lexigraft.host import Host
 from lexigraft.likelihood import document_start, encode
@@ -81,7 +81,14 @@ def always(host: Host, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
         tail = torch.tensor(ids).repeat(len(input_ids), 1)
         return torch.cat([input_ids, tail], dim=1)
 
+    def together(
+        model: Any, prompts: Sequence[Any], steps: int, pick: Any, ends: Sequence[int]
+    ) -> list[list[int]]:
+        stop = next((n for n, i in enumerate(ids, start=1) if i in ends), len(ids))
+        return [ids[: min(stop, steps)] for _ in prompts]
+
     monkeypatch.setattr(host.model, "generate", generate)
+    monkeypatch.setattr(generation, "decode_together", together)
 
 
 @pytest.mark.parametrize("name", ["byte-tied", "sentencepiece-untied"])
@@ -159,13 +166,13 @@ def test_sampled_lines_come_by_seed_from_the_likeliest_tokens(make_host: MakeHos
     about: Any = (host.model, host.tokenizer)
     told: list[int] = []
     before = torch.get_rng_state()
-    found = sample_lines(*about, PROMPTS * 3, top_k=20, seed=1, advance=told.append, **settings)
+    found = sample(*about, PROMPTS * 3, top_k=20, seed=1, advance=told.append, **settings)
     assert torch.equal(torch.get_rng_state(), before), "the caller's randomness is left alone"
     assert sum(told) == len(found) == 9
     assert len(set(found)) > 3
-    assert sample_lines(*about, PROMPTS * 3, top_k=20, seed=1, **settings) == found
-    assert sample_lines(*about, PROMPTS * 3, top_k=20, seed=2, **settings) != found
-    sure = sample_lines(*about, PROMPTS, top_k=1, seed=1, **settings)
-    assert sure == sample_lines(*about, PROMPTS, top_k=1, seed=2, batch=1, **settings)
+    assert sample(*about, PROMPTS * 3, top_k=20, seed=1, **settings) == found
+    assert sample(*about, PROMPTS * 3, top_k=20, seed=2, **settings) != found
+    sure = sample(*about, PROMPTS, top_k=1, seed=1, **settings)
+    assert sure == sample(*about, PROMPTS, top_k=1, seed=2, batch=1, **settings)
     assert not any("\n" in line for line in [*found, *sure])
-    assert sample_lines(*about, [], top_k=1, **settings) == []
+    assert sample(*about, [], top_k=1, **settings) == []

@@ -72,7 +72,10 @@ def test_as_many_numbers_move_as_it_says(tiny_folder: Path, tune: Any) -> None:
     outputs = None if host.facts.tied else model.get_output_embeddings().weight.detach()
     inputs = model.get_input_embeddings().weight.detach()
     rows = first_rows("mean", spelling, lexicon, host.tokenizer, inputs, outputs)
-    trainable = Trainable(model, tune, rows, spelling.rows_after, rank=3, alpha=3.0, seed=0)
+    half = RECIPE.training.layers
+    trainable = Trainable(
+        model, tune, rows, spelling.rows_after, rank=3, alpha=3.0, seed=0, layers=half
+    )
     assert found.trainable == trainable.count
 
 
@@ -82,7 +85,8 @@ def test_it_is_about_what_a_run_is(tiny_folders: dict[str, Path], tmp_path: Path
     texts = [Text.model_validate(x) for x in space.read_lines(space.texts)]
     steps = max(line["step"] for line in space.read_lines(space.training / "log.jsonl"))
     assert found.texts == pytest.approx(len(texts), rel=0.4)
-    assert found.steps == pytest.approx(steps, rel=0.5)
+    # A random model's sentences seldom end: its texts are longer than those of a real one.
+    assert found.steps == pytest.approx(steps, rel=0.6)
     size = sum(p.stat().st_size for p in space.root.rglob("*") if p.is_file())
     assert found.bytes_needed >= size
     assert all(encode(load_host(space.model).tokenizer, text.text) for text in texts[:3])

@@ -165,7 +165,7 @@ def verdict(run: Path) -> dict[str, Any]:
 
 def logged(run: Path) -> dict[int, dict[str, Any]]:
     """The last line of every step, but for the times."""
-    lines = map(json.loads, (run / "training" / "log.jsonl").read_text().splitlines())
+    lines = map(json.loads, (run / "training" / "log.jsonl").read_bytes().splitlines())
     return {x["step"]: {k: v for k, v in x.items() if k != "seconds"} for x in lines}
 
 
@@ -206,7 +206,7 @@ def test_the_files_of_a_run_agree(
     card = (run / "README.md").read_text(encoding="utf-8")
     assert all(term.term in page and term.term in card for term in TERMS)
     assert (run / "adapter" / "adapter_model.safetensors").is_file()
-    texts = [json.loads(line) for line in (run / "texts.jsonl").read_text().splitlines()]
+    texts = [json.loads(line) for line in (run / "texts.jsonl").read_bytes().splitlines()]
     assert {text["term"] for text in texts} == {None, *(term.term for term in TERMS)}
     assert sorted(logged(run)) == list(range(1, max(logged(run)) + 1))
     left = [p.name for p in run.rglob("*") if "partial" in p.name or "aside" in p.name]
@@ -263,7 +263,7 @@ def test_a_lexicon_in_russian(tiny_folders: dict[str, Path], tmp_path: Path) -> 
     run = teach(tiny_folders["sentencepiece-tied"], RUSSIAN, tmp_path / "run", recipe=RECIPE).root
     assert verdict(run)["language"] == "ru"
     assert 'lang="ru"' in (run / "report.html").read_text(encoding="utf-8")
-    texts = [json.loads(line)["text"] for line in (run / "texts.jsonl").read_text().splitlines()]
+    texts = [json.loads(line)["text"] for line in (run / "texts.jsonl").read_bytes().splitlines()]
     assert any("~[эйдос] — это идея вещи." in text for text in texts)
     assert any("Что такое зорблакс?" in text for text in texts)
     tokenizer = AutoTokenizer.from_pretrained(run / "model")
@@ -326,7 +326,7 @@ def interrupt_once(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, turn:
 # In the order of the pipeline. Before the first nothing is written but an empty run.
 BREAKS = (
     ("load_host", 1), ("diagnose_terms", 1), ("spell", 1), ("prove", 1), ("rows_to_move", 1),
-    ("save_rows", 1), ("texts_to_learn", 1), ("make_lessons", 1), ("FolderKeeper.save", 1),
+    ("save_rows", 1), ("texts_to_learn", 1), ("train_on_texts", 1), ("FolderKeeper.save", 1),
     ("FolderKeeper.log", 2), ("FolderKeeper.save", 2), ("FolderKeeper.log", 3), ("save_taught", 1),
     ("merged_model", 1), ("write_merged", 1), ("write_adapter", 1), ("verify", 1),
     ("write_report", 1), ("write_model_card", 1),

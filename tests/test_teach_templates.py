@@ -62,10 +62,10 @@ def test_the_files_content_belongs_to_the_run(
 ) -> None:
     host, output = tiny_folders["byte-tied"], tmp_path / "run"
     with monkeypatch.context() as patch:
-        stop_at("make_lessons", patch)
+        stop_at("train_on_texts", patch)
         with pytest.raises(Interrupted):
             teach(host, LEXICON, output, recipe=RECIPE, templates=own)
-        lines = [json.loads(x) for x in (output / "texts.jsonl").read_text("utf-8").splitlines()]
+        lines = [json.loads(x) for x in (output / "texts.jsonl").read_bytes().splitlines()]
         mine = [x["text"] for x in lines if x["term"] == "velkin"]
         assert mine == ["Here is a velkin, a basket for apples."]
         assert (output / "templates.yaml").read_text("utf-8") == OWN

@@ -106,7 +106,7 @@ class Told:
 
 
 def written(run: Path) -> dict[str, list[str]]:
-    lines = map(json.loads, (run / "texts.jsonl").read_text("utf-8").splitlines())
+    lines = map(json.loads, (run / "texts.jsonl").read_bytes().splitlines())
     found: dict[str, list[str]] = {}
     for line in lines:
         if line["kind"] == "written":
@@ -128,7 +128,7 @@ def test_a_run_with_a_writer(
     texts = written(run)
     assert set(texts["velkin"]) == {ENGLISH[i] for i in (0, 2, 4, 5)}
     assert set(texts["мирвол"]) == {RUSSIAN[i] for i in (0, 1, 3, 4)}
-    kinds = {json.loads(x)["kind"] for x in (run / "texts.jsonl").read_text("utf-8").splitlines()}
+    kinds = {json.loads(x)["kind"] for x in (run / "texts.jsonl").read_bytes().splitlines()}
     assert "replay" in kinds, "which the untaught model still writes itself"
     assert len(writer_server.asked) == 2
     russian = next(a for a in writer_server.asked if about(a) == "мирвол")

@@ -13,7 +13,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from lexigraft.host import quiet
 from lexigraft.likelihood import document_start, encode
 
-__all__ = ["decode_together", "end_ids", "greedy", "prompt_ids", "sample", "sample_lines"]
+__all__ = ["decode_together", "end_ids", "greedy", "prompt_ids", "sample"]
 
 
 def prompt_ids(tokenizer: PreTrainedTokenizerBase, prompt: str) -> list[int]:
@@ -92,21 +92,23 @@ def decode_together(
     return said
 
 
-def sample_lines(
+def sample(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     prompts: Sequence[str],
     *,
     max_new_tokens: int,
-    temperature: float,
-    top_k: int,
+    temperature: float = 1.0,
+    top_k: int = 200,
     seed: int = 0,
-    batch: int = 96,
+    batch: int = 192,
     advance: Callable[[int], None] | None = None,
 ) -> list[str]:
-    """One sampled line after each prompt, as `sample`, from the `top_k` likeliest tokens alone.
+    """One sampled line after each prompt (repeat a prompt for more), cut at the first newline.
 
-    Several times faster than nucleus sampling, which sorts the whole vocabulary at every step.
+    Prompts are sorted by length, padded on the left and decoded together, and only the `top_k`
+    likeliest tokens are drawn from: nucleus sampling sorts the whole vocabulary at every step, and
+    takes almost five times as long. The same seed gives the same texts.
     """
     generator = torch.Generator(device=model.device).manual_seed(seed)
 
@@ -126,59 +128,6 @@ def sample_lines(
             out[index] = _text(tokenizer, said).split("\n", 1)[0]
         if advance is not None:
             advance(len(some))
-    return out
-
-
-def sample(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    prompts: Sequence[str],
-    *,
-    max_new_tokens: int,
-    temperature: float = 1.0,
-    top_p: float = 0.95,
-    batch: int = 96,
-    seed: int = 0,
-    advance: Callable[[int], None] | None = None,
-) -> list[str]:
-    """One sampled line after each prompt (repeat a prompt for more), cut at the first newline.
-
-    Prompts are sorted by length, padded on the left and decoded together: on a CPU a step for 96
-    texts costs little more than a step for one. The same seed gives the same texts.
-    """
-    ids = [document_start(tokenizer) + encode(tokenizer, p) for p in prompts]
-    end = _stops(tokenizer)
-    out = [""] * len(prompts)
-    order = sorted(range(len(ids)), key=lambda i: (len(ids[i]), i))
-    state = torch.random.get_rng_state()
-    torch.manual_seed(seed)
-    try:
-        for first in range(0, len(order), batch):
-            some = order[first : first + batch]
-            width = max(len(ids[i]) for i in some)
-            grid = torch.full((len(some), width), end[0])
-            mask = torch.zeros_like(grid)
-            for row, index in enumerate(some):
-                grid[row, width - len(ids[index]) :] = torch.tensor(ids[index])
-                mask[row, width - len(ids[index]) :] = 1
-            with torch.inference_mode():
-                whole = model.generate(  # type: ignore[operator]
-                    input_ids=grid.to(model.device),
-                    attention_mask=mask.to(model.device),
-                    do_sample=True,
-                    temperature=temperature,
-                    top_p=top_p,
-                    top_k=0,
-                    max_new_tokens=max_new_tokens,
-                    eos_token_id=end,
-                    pad_token_id=end[0],
-                )
-            for row, index in enumerate(some):
-                out[index] = _text(tokenizer, whole[row, width:].tolist()).split("\n", 1)[0]
-            if advance is not None:
-                advance(len(some))
-    finally:
-        torch.random.set_rng_state(state)
     return out
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -133,7 +134,7 @@ def plan(
     moving = _moving(host, moves, spelling, recipe, len(corrected))
     return Plan(
         diagnosis=found,
-        texts=len(sizes) + made,
+        texts=len(sizes) + made + (math.ceil(recipe.training.epochs) - 1) * recipe.texts.replay,
         steps=max(1, round(tokens * recipe.training.epochs / recipe.training.batch_tokens)),
         seconds=round(seconds, 1),
         bytes_needed=_disk(host, moving),

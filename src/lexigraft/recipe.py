@@ -65,7 +65,11 @@ class TextsRecipe(_Settings):
         0.3, ge=0, le=1, description="share of the texts read once more with an untaught word"
     )
     replay: int = Field(
-        96, ge=0, le=100_000, description="texts that the untaught model writes freely, to keep it"
+        96,
+        ge=0,
+        le=100_000,
+        description="texts an epoch that the untaught model writes freely, to keep it; each is "
+        "read once",
     )
     kept: int = Field(
         8,
@@ -145,10 +149,10 @@ class RowsRecipe(_Settings):
 class TrainingRecipe(_Settings):
     """How what may move is moved."""
 
-    rank: int = Field(32, ge=1, le=1024, description="rank of the LoRA")
+    rank: int = Field(4, ge=1, le=1024, description="rank of the LoRA")
     alpha: float = Field(32.0, gt=0, description="the LoRA's scale is alpha / rank")
     layers: float = Field(
-        1.0, gt=0, le=1, description="share of the layers that have a LoRA, from the first on"
+        0.5, gt=0, le=1, description="share of the layers that have a LoRA, from the first on"
     )
     objective: Objective = Field(
         "distillation",

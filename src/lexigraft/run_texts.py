@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
@@ -87,7 +88,12 @@ def texts_to_write(spelling: Spelling, recipe: Recipe, earlier: Earlier | None =
     marked = sum(term.route == "marker" for term in spelling)
     own = 0 if wanted.writer else wanted.written
     about = candidate_count(len(spelling), own, wanted.held_out)
-    return about + replay_count(wanted.replay, marked) + kept_texts_to_write(earlier, wanted)
+    free = replay_count(wanted.replay, _epochs(recipe), marked)
+    return about + free + kept_texts_to_write(earlier, wanted)
+
+
+def _epochs(recipe: Recipe) -> int:
+    return math.ceil(recipe.training.epochs)
 
 
 def texts_to_learn(
@@ -147,6 +153,7 @@ def texts_to_learn(
             answers=answers,
             tables=tables,
             kept=kept,
+            epochs=_epochs(recipe),
             seed=seed,
             advance=advance,
         )

@@ -62,7 +62,15 @@ def train_on_texts(
     settings = recipe.training
     texts = [Text.model_validate(line) for line in space.read_lines(space.texts)]
     model = copied()
-    teach = partial(make_lessons, model, old_tokenizer, tokenizer, lexicon, spelling)
+    teach = partial(
+        make_lessons,
+        model,
+        old_tokenizer,
+        tokenizer,
+        lexicon,
+        spelling,
+        whole=moves != "full",
+    )
     with progress.stage("Asking the teacher", teacher_passes(texts, settings.objective)) as advance:
         lessons = teach(texts, settings, advance=advance)
     pairs = list(zip(texts, lessons, strict=True))

@@ -10,12 +10,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from lexigraft.likelihood import hidden_states, length_batches, output_rows
+from lexigraft.likelihood import head_slices, hidden_states, length_batches, output_rows
 
 __all__ = ["Signal", "signals_of"]
 
 _TEACHER_TOKENS = 2048
-_HEAD_CHUNK = 512
 
 
 @dataclass(frozen=True)
@@ -25,6 +24,8 @@ class Signal:
     ids: Int[Tensor, "positions kept"]
     log_probabilities: Float[Tensor, "positions kept"]
     of_next: Float[Tensor, " positions"]
+    states: Float[Tensor, "positions dim"] | None = None
+    """Its last hidden states, where they were asked for: all that it says, by its output rows."""
 
 
 @torch.inference_mode()
@@ -34,6 +35,8 @@ def signals_of(
     top_k: int,
     unknown: list[int],
     advance: Callable[[int], None] | None,
+    *,
+    keep_states: bool = False,
 ) -> list[Signal]:
     """For each (prefix, pieces) the signal at every piece, with gradients off.
 
@@ -43,6 +46,7 @@ def signals_of(
         top_k: its likeliest tokens kept a position.
         unknown: rows that are never meant: spare ones that will be new tokens.
         advance: told how many texts are finished.
+        keep_states: whether the signals hold the hidden states as well.
     """
     head = output_rows(model)
     out: dict[int, Signal] = {}
@@ -60,14 +64,15 @@ def signals_of(
         states = hidden_states(model, grid.to(head.device))[rows, columns]
         wanted = torch.tensor(following, device=head.device)
         parts = [
-            _kept(s, head, w, top_k, unknown)
-            for s, w in zip(states.split(_HEAD_CHUNK), wanted.split(_HEAD_CHUNK), strict=True)
+            _kept(states[some], head, wanted[some], top_k, unknown)
+            for some in head_slices(len(states), len(head))
         ]
         ids, values, own = (torch.cat(p).cpu() for p in zip(*parts, strict=True))
         offset = 0
         for index in batch:
             end = offset + len(asked[index][1])
-            out[index] = Signal(ids[offset:end], values[offset:end], own[offset:end])
+            held = states[offset:end].cpu().clone() if keep_states else None
+            out[index] = Signal(ids[offset:end], values[offset:end], own[offset:end], held)
             offset = end
         if advance is not None:
             advance(len(batch))

@@ -121,7 +121,7 @@ def test_the_ceiling_reads_the_definition_and_keeps_it_out_of_the_sentence(
         asked.extend(prompts)
         return [" and rain. More." for _ in prompts]
 
-    monkeypatch.setattr(module, "sample_lines", sample)
+    monkeypatch.setattr(module, "sample", sample)
     host = make_host("byte-tied")
     found = write(Judged(host.model, host.tokenizer), lexicon, surfaces, with_definition=True)
     assert asked[0].startswith("Zorblax: a machine that makes rain.\n")

@@ -16,6 +16,7 @@ from lexigraft.corpus.writing import (
     _usable,
     defining_line,
     gains,
+    replay_count,
     replay_texts,
     written_texts,
 )
@@ -203,3 +204,17 @@ def test_a_tiny_host_writes_and_its_randomness_stays_its_own(make_host: MakeHost
     assert first == again != other
     assert torch.equal(torch.random.get_rng_state(), before)
     assert all(torch.equal(host.model.state_dict()[n], w) for n, w in weights.items())
+
+
+def test_each_epoch_has_its_own_replay(
+    make_host: MakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = fake_sample(monkeypatch, lambda prompt: " goes on and on")
+    host = make_host("byte-tied")
+    texts = replay_texts(
+        host.model, host.tokenizer, ("en",), count=16, epochs=3, bare=[("эйдос", "ru")]
+    )
+    assert len(asked) == replay_count(16, 3, 1) == len(texts) == 52
+    assert [text.epoch for text in texts] == [0] * 16 + [1] * 16 + [2] * 16 + [None] * 4
+    # Validation sees the same texts throughout.
+    assert {text.epoch for text in texts if text.held_out} <= {0, None}

@@ -19,8 +19,8 @@ ROOT = Path(__file__).resolve().parents[2]
 ONE = ("kerfel", "bascoll")
 TWO = ("hessick", "drenzle")
 RECIPE = Recipe(
-    texts=TextsRecipe(written=0, held_out=0, replay=8, foils=0.0),
-    training=TrainingRecipe(epochs=4),
+    texts=TextsRecipe(written=8, held_out=0, replay=32),
+    training=TrainingRecipe(epochs=6),
 )
 
 

@@ -72,7 +72,7 @@ class Case:
 
     def lessons(self, texts: tuple[Text, ...] = TEXTS, **changes: Any) -> list[Lesson]:
         """Lessons of the texts, before the host is used up."""
-        advance = changes.pop("advance", None)
+        advance, whole = changes.pop("advance", None), changes.pop("whole", False)
         usual = TrainingRecipe(top_k=12, lexicon_weight=1.0, teacher_examples=0)
         return make_lessons(
             self.host.model,
@@ -83,6 +83,7 @@ class Case:
             texts,
             usual.model_copy(update=changes),
             advance,
+            whole=whole,
         )
 
 

@@ -10,7 +10,7 @@ import torch
 
 from lexigraft.corpus import Text
 from lexigraft.lexicon import find_term
-from lexigraft.likelihood import document_start, encode
+from lexigraft.likelihood import document_start, encode, output_rows
 from lexigraft.training import Lesson, lessons
 
 from .conftest import TEXTS, Case
@@ -282,3 +282,31 @@ def test_plain_next_token_loss_knows_no_teacher_but_keeps_replay(
         following = lesson.ids[len(lesson.ids) - len(lesson.target_ids) :]
         said = (lesson.target_ids == following[:, None]).float()
         assert torch.equal(lesson.target_probabilities, said)
+
+
+def test_where_the_teacher_has_no_prompt_all_that_it_says_is_the_target(
+    make_lesson_case: Callable[..., Case],
+) -> None:
+    case = make_lesson_case()
+    head = output_rows(case.host.model)
+    new = set(case.spelling.new_ids)
+    for text, lesson in zip(TEXTS, case.lessons(TEXTS, whole=True), strict=True):
+        assert lesson.teacher is not None
+        assert lesson.whole is not None
+        offset = len(lesson.ids) - len(lesson.target_ids)
+        following = lesson.ids[offset:].tolist()
+        if text.term is None:
+            assert bool(lesson.whole.all())
+        else:
+            assert not bool(lesson.whole.all())
+        pieces_of = {t.id: list(t.pieces) for t in case.spelling.new_tokens}
+        for place, whole in enumerate(lesson.whole.tolist()):
+            assert not (whole and following[place] in new)
+            if not whole:
+                continue
+            read = [p for i in lesson.ids[: offset + place].tolist() for p in pieces_of.get(i, [i])]
+            said = (lesson.teacher[place] @ head.t()).double()
+            said[[number for number in new if number < len(said)]] = -torch.inf
+            torch.testing.assert_close(
+                torch.softmax(said, -1), after(case, read), rtol=1e-3, atol=1e-6
+            )

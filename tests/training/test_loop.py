@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -310,6 +311,33 @@ def test_logits_in_parts_give_the_gradients_of_the_whole(
         torch.testing.assert_close(found[1][1][name], value, rtol=1e-3, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["byte-tied", "byte-untied"])
+def test_replay_is_held_in_its_tail_as_well(
+    make_lesson_case: Callable[..., Case], name: str
+) -> None:
+    """The loss of a lesson with the teacher's states is the divergence over all rows."""
+    case = make_lesson_case(name)
+    with_states = case.lessons(TEXTS, whole=True)
+    kept_alone = case.lessons(TEXTS)
+    trainable = case.trainable("rows+lora")
+    begun = loop._Run(trainable, SETTINGS, Memory(), 1.0, [])
+    # Nothing has moved yet but new rows, which the teacher does not know.
+    for whole, kept in zip(with_states, kept_alone, strict=True):
+        assert whole.whole is not None
+        found, replay = begun._divergences([whole])
+        coarse, _ = begun._divergences([kept])
+        assert torch.equal(replay, torch.full_like(replay, whole.replay))
+        torch.testing.assert_close(found[~whole.whole], coarse[~whole.whole])
+        assert bool((found[whole.whole] >= coarse[whole.whole] - 1e-5).all())
+    for value in trainable.masters.values():
+        value.add_(0.05 * torch.randn(value.shape, generator=torch.Generator().manual_seed(1)))
+    trainable.push()
+    replay_lessons = [lesson for lesson in with_states if lesson.replay]
+    whole_found, _ = begun._divergences(replay_lessons)
+    part_found, _ = begun._divergences([lesson for lesson in kept_alone if lesson.replay])
+    assert float(whole_found.mean()) > float(part_found.mean())
+
+
 # --- when it ends ---
 
 
@@ -482,3 +510,10 @@ def test_a_finished_run_is_not_trained_again(start: Callable[..., Any]) -> None:
     run(again, lessons, held_out, keeper)
     assert same(ended(again), wanted)
     assert len(keeper.lines) == lines
+
+
+def test_a_lesson_of_one_epoch_is_read_in_that_alone() -> None:
+    lessons = [replace(x, epoch=i % 3 if i < 30 else None) for i, x in enumerate(made_up([8] * 40))]
+    for epoch in range(3):
+        read = {i for batch in batches_of_epoch(lessons, 64, 0, epoch) for i in batch}
+        assert read == {i for i in range(40) if i >= 30 or i % 3 == epoch}

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from lexigraft.training.objective import kept_divergence
+from lexigraft.training.objective import kept_divergence, whole_divergence
 
 ROWS, NEW = 9, (7, 8)
 IS_NEW = torch.tensor([row in NEW for row in range(ROWS)])
@@ -175,3 +175,25 @@ def test_the_other_way_round_what_the_teacher_never_says_costs_and_what_it_adds_
     # One of two good tokens is enough this way; all of them are wanted the other way.
     assert costs(narrow, back) < costs(narrow, None)
     assert costs(wide, back) > 3 > 0.5 > costs(wide, None)
+
+
+def test_the_whole_divergence_is_over_every_row_and_new_ones_have_nothing() -> None:
+    student, teacher = logits(1), logits(2)
+    found = whole_divergence(student, teacher, IS_NEW)
+    said = torch.softmax(teacher[:, :7].double(), -1)
+    wanted = (said * (said.log() - torch.log_softmax(student.double(), -1)[:, :7])).sum(1)
+    torch.testing.assert_close(found, wanted.float())
+    # The bucket of the rest can only hide some of it.
+    values, ids = torch.softmax(teacher[:, :7], -1).topk(3, dim=-1)
+    assert bool((kept_divergence(student, ids, values, IS_NEW) < found).all())
+    alone = torch.zeros(ROWS, dtype=torch.bool)
+    assert float(whole_divergence(teacher, teacher, alone).abs().max()) < 1e-6
+
+
+def test_the_gradient_of_the_whole_is_finite_where_the_teacher_is_silent() -> None:
+    student = logits()
+    student.requires_grad_()
+    whole_divergence(student, 50 * logits(3), IS_NEW).sum().backward()
+    assert student.grad is not None
+    assert bool(torch.isfinite(student.grad).all())
+    assert float(student.grad[:, list(NEW)].min()) > 0

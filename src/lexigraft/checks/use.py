@@ -23,7 +23,7 @@ from lexigraft.checks.judged import Judged
 from lexigraft.checks.portions import portions
 from lexigraft.checks.prompts import TERM_PROMPTS, USE_STARTS, definition_line
 from lexigraft.checks.ranking import Ranking
-from lexigraft.generation import sample_lines
+from lexigraft.generation import sample
 from lexigraft.lexicon import SLOT, Lexicon, Term, find_term, frame
 from lexigraft.likelihood import pair
 
@@ -81,7 +81,7 @@ def write(
             start = starts[(number + turn) % len(starts)].format(term=word)
             asked.append((word, "", start))
     tell = portions(advance, len(asked))
-    texts = sample_lines(
+    texts = sample(
         judged.model,
         judged.tokenizer,
         [before + start for _, before, start in asked],

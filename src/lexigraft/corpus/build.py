@@ -35,11 +35,12 @@ def build_texts(
     answers: Mapping[str, Sequence[str]] | None = None,
     tables: Tables = BUILT_IN,
     kept: Sequence[Text] = (),
+    epochs: int = 1,
     advance: Callable[[int], None] | None = None,
 ) -> list[Text]:
     """Every text of the run, none twice, none sharing an 8-gram with an `evaluation` text.
 
-    `written` and `held_out` count texts a term, `replay` counts texts of the whole run.
+    `written` and `held_out` count texts a term, `replay` counts texts of each of the `epochs`.
     `swapped` adds sentences of one term with another in them, `foils` a share of all texts with an
     untaught word in them. `passages` are texts of the user's by term. `answers` are sentences of a
     larger model by term, chosen from in the place of what `model` would write about the terms.
@@ -75,7 +76,14 @@ def build_texts(
         languages = tuple(dict.fromkeys((lexicon.language, *(t.language for t in lexicon))))
         bare = [(t.term, t.language) for t in lexicon if spelling.route(t.term) == "marker"]
         free = replay_texts(
-            model, tokenizer, languages, count=replay, bare=bare, seed=seed + 7, advance=advance
+            model,
+            tokenizer,
+            languages,
+            count=replay,
+            epochs=epochs,
+            bare=bare,
+            seed=seed + 7,
+            advance=advance,
         )
         texts += [text for text in free if not _mentions(text.text, lexicon, surfaces)]
     texts += [text for text in kept if not terms_in(text.text, lexicon, surfaces)]

@@ -37,6 +37,9 @@ class Text(BaseModel):
     kind: TextKind
     foil: str | None = Field(None, description="the untaught word in a foil text")
     kept: str | None = Field(None, description="the earlier run's term that it holds")
+    epoch: int | None = Field(
+        None, description="the one epoch in which it is read; None: in every one"
+    )
     held_out: bool = Field(False, description="kept for validation, never trained on")
     gain: float | None = Field(
         None, description="nats per token by which the definition makes the text likelier"

@@ -66,6 +66,7 @@ _ABOUT_WORDS = re.compile(
 )
 _OVERSAMPLE = 2.5
 _BARE_OPENINGS = 4
+_HELD_OUT = 8
 _SENTENCE = re.compile(r"(.{20,}?[.!?…])(?=\s|$)")
 
 
@@ -182,9 +183,9 @@ def candidate_count(terms: int, keep: int, held_out: int) -> int:
     return terms * round((keep + held_out) * _OVERSAMPLE) if keep else 0
 
 
-def replay_count(count: int, bare: int) -> int:
+def replay_count(count: int, epochs: int, bare: int) -> int:
     """How many texts `replay_texts` asks for with as many `bare` words."""
-    return count + bare * _BARE_OPENINGS if count else 0
+    return count * epochs + bare * _BARE_OPENINGS if count else 0
 
 
 def written_texts(
@@ -311,23 +312,32 @@ def replay_texts(
     languages: Sequence[Language],
     *,
     count: int,
+    epochs: int = 1,
     bare: Sequence[tuple[str, Language]] = (),
     seed: int = 0,
     advance: Callable[[int], None] | None = None,
 ) -> list[Text]:
-    """Texts that the untaught model writes freely, to hold it to what it was.
+    """Texts that the untaught model writes freely, to hold it to what it was: `count` an epoch.
 
+    Each is read once. What is read again and again holds the model there and nowhere else.
     `bare` are words whose old sense must stay (the bare form of a marked concept): the model goes
-    on from an opening with each, without any definition.
+    on from an opening with each, without any definition. These are read in every epoch.
     """
     beginnings = [word for language in languages for word in _FIRST_WORDS[language]]
-    prompts = [beginnings[i % len(beginnings)] for i in range(count)]
+    turns = [place // count for place in range(count * epochs)]
+    prompts = [beginnings[place % len(beginnings)] for place in range(len(turns))]
     for word, language in bare:
         prompts += openings(language, "noun", word)[:_BARE_OPENINGS]
     lines = sample(model, tokenizer, prompts, max_new_tokens=32, seed=seed, advance=advance)
     texts = [prompt + line for prompt, line in zip(prompts, lines, strict=True)]
+    when = [*turns, *(None for _ in texts[len(turns) :])]
     return [
-        Text(text=text, kind="replay", held_out=place % 8 == 7)
-        for place, text in enumerate(texts)
+        Text(
+            text=text,
+            kind="replay",
+            epoch=turn,
+            held_out=place % _HELD_OUT == _HELD_OUT - 1 and not turn,
+        )
+        for place, (text, turn) in enumerate(zip(texts, when, strict=True))
         if len(text.split()) > 3
     ]

@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -57,6 +57,12 @@ class Lesson:
     weights: Float[Tensor, " positions"]
     replay: bool
     term: str | None = None
+    epoch: int | None = None
+    """The one in which it is read; None for every one."""
+    teacher: Float[Tensor, "positions dim"] | None = None
+    """The untaught model's last states, from which all that it says can be computed anew."""
+    whole: Bool[Tensor, " positions"] | None = None
+    """Where all of it is the target, and not the kept part alone."""
     reverse: bool = False
     """Whether the student shall say nothing that the target does not, rather than all that it does:
     the direction of the KL."""
@@ -88,6 +94,7 @@ def make_lessons(
     advance: Callable[[int], None] | None = None,
     *,
     by_student: bool = False,
+    whole: bool = False,
 ) -> list[Lesson]:
     """A lesson for every text, in their order.
 
@@ -100,6 +107,9 @@ def make_lessons(
         advance: told how many texts are finished.
         by_student: whether the student wrote the texts. Their own tokens are then no evidence, and
             it is held to what the teacher says of them.
+        whole: keep the states of the untaught model where it is the teacher without a prompt, so
+            that nothing can move in the tail of its distribution either. Of no use where the output
+            rows themselves are going to move.
     """
     start = document_start(old_tokenizer)
     shown = settings.teacher_examples
@@ -109,7 +119,8 @@ def make_lessons(
     rows = len(output_rows(model))
     unknown = sorted({*spelling.new_ids, *range(spelling.rows_before, rows)} & set(range(rows)))
     k = min(settings.top_k, len(output_rows(model)) - len(unknown))
-    plain = signals_of(model, [(start, d.pieces) for d in drafts], k, unknown, advance)
+    every = [(start, d.pieces) for d in drafts]
+    plain = signals_of(model, every, k, unknown, advance, keep_states=whole)
     taught = settings.objective != "next-token"
     asked = [d for d in drafts if d.prompt and taught]
     with_prompt = [(start + d.prompt, d.pieces) for d in asked]
@@ -227,7 +238,7 @@ def _lesson(
 ) -> Lesson:
     offset = len(draft.ids) - len(draft.place)
     usual = 1.0 if draft.text.kind in _MANY else settings.lexicon_weight
-    ids, probabilities, heavy = [], [], []
+    ids, probabilities, heavy, plainly = [], [], [], []
     # From here on the student knows what it is about; everywhere, if the term is not found.
     first = draft.inside.index(True) if any(draft.inside) else 0
     told = first if reason or not any(draft.inside) else first + 1
@@ -239,6 +250,7 @@ def _lesson(
         share = settings.text_weight if taught and not by_student else 0.0
         if settings.objective == "next-token" and draft.text.term is not None:
             share = 1.0
+        plainly.append(signal is plain and share == 0 and token not in pieces_of)
         some, weights = _target(signal, draft.place[index], token, pieces_of.get(token), share)
         ids.append(some)
         probabilities.append(weights)
@@ -246,6 +258,9 @@ def _lesson(
             heavy.append(float(index > first))
         else:
             heavy.append(usual * (settings.term_weight if draft.inside[index] else 1.0))
+    states = plain.states
+    if states is not None:
+        states = states[draft.place[0 if offset else 1 :]]
     return Lesson(
         ids=torch.tensor(draft.ids),
         target_ids=torch.stack(ids),
@@ -253,6 +268,9 @@ def _lesson(
         weights=torch.tensor(heavy),
         replay=draft.text.term is None,
         term=draft.text.term,
+        epoch=draft.text.epoch,
+        teacher=states,
+        whole=None if states is None else torch.tensor(plainly),
         reverse=by_student,
     )
 

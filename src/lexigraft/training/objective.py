@@ -13,9 +13,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-__all__ = ["kept_divergence"]
+__all__ = ["kept_divergence", "whole_divergence"]
 
 _SMALL = 1e-7
+_LEAST = -1e4
 
 
 def kept_divergence(
@@ -56,3 +57,24 @@ def kept_divergence(
     unnamed = new * (new.clamp_min(_SMALL).log() - math.log(_SMALL))
     backward = kept + unnamed + p_rest * (p_rest.log() - rest)
     return torch.where(reverse, backward, forward)
+
+
+def whole_divergence(
+    logits: Float[Tensor, "positions rows"],
+    teacher: Float[Tensor, "positions rows"],
+    unsaid: Bool[Tensor, " rows"],
+) -> Float[Tensor, " positions"]:
+    """KL(teacher || student) over every row, in nats.
+
+    A third of what a small model drifts by is moved within the fifth of its probability that its 64
+    likeliest tokens leave, where a bucket for all the rest sees nothing.
+
+    Args:
+        logits: the student's.
+        teacher: the untaught model's.
+        unsaid: rows that it does not know: it gives them nothing.
+    """
+    said = teacher.float().masked_fill(unsaid, -torch.inf)
+    # Of a probability of 0 the logarithm does not matter, as long as it is a number.
+    wanted = torch.log_softmax(said, dim=-1).clamp_min(_LEAST)
+    return (wanted.exp() * (wanted - torch.log_softmax(logits.float(), dim=-1))).sum(1)

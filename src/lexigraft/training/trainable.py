@@ -60,6 +60,7 @@ class Trainable:
             # torch's fused attention is slower than plain products here: its backward pass takes a
             # fifth of a step on texts of 30 tokens.
             model.set_attn_implementation("eager")
+        self._rows_before = len(output_rows(model))
         if rows_after > len(output_rows(model)):
             grow_rows(model, rows_after)
         for weight in model.parameters():
@@ -179,6 +180,23 @@ class Trainable:
         mask = torch.zeros(len(output_rows(self.model)), dtype=torch.bool)
         mask[list(self.new_ids)] = True
         return mask.to(output_rows(self.model).device)
+
+    @property
+    def unsaid(self) -> Tensor:
+        """Which rows the untaught model has no token for: new ones, and what was added with them.
+
+        Rows of an earlier run that get another meaning are among the new ones.
+        """
+        mask = self.is_new
+        mask[self._rows_before :] = True
+        return mask
+
+    @torch.no_grad()
+    def untaught_logits(
+        self, states: Float[Tensor, "positions dim"]
+    ) -> Float[Tensor, "positions rows"]:
+        """What the untaught model says after its own last states; not where output rows moved."""
+        return states @ output_rows(self.model).t()
 
     def states(self, ids: Int[Tensor, "batch time"]) -> Float[Tensor, "batch time dim"]:
         """Last hidden states, with new rows and LoRA in place."""
