@@ -26,7 +26,7 @@ OTHERWISE: dict[str, dict[str, Any]] = {
     "ours, half the epochs": {"training": {"epochs": 3.0}},
     "ours, twice the epochs": {"training": {"epochs": 12.0}},
     "ours, twice the texts": {"texts": {"written": 32}},
-    "ours, a LoRA in every layer": {"training": {"layers": 1.0}},
+    "ours, a LoRA in half the layers": {"training": {"layers": 0.5}},
     "ours, a LoRA of rank 32": {"training": {"rank": 32}},
     "ours, on-policy": {"training": {"objective": "on-policy"}},
 }

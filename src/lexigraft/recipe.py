@@ -152,7 +152,7 @@ class TrainingRecipe(_Settings):
     rank: int = Field(4, ge=1, le=1024, description="rank of the LoRA")
     alpha: float = Field(32.0, gt=0, description="the LoRA's scale is alpha / rank")
     layers: float = Field(
-        0.5, gt=0, le=1, description="share of the layers that have a LoRA, from the first on"
+        1.0, gt=0, le=1, description="share of the layers that have a LoRA, from the first on"
     )
     objective: Objective = Field(
         "distillation",
