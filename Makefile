@@ -28,7 +28,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 # A finished runs/demo is kept: the next one goes to runs/demo-2. An unfinished one is resumed.
-demo: setup  ## teach ten words to a real model and write a report (about 10 minutes on 2 cores)
+demo: setup  ## teach ten words to a real model and write a report (9 to 16 minutes on 2 cores)
 	@run=runs/demo; number=2; resume=; \
 	while [ -e "$$run/report.html" ]; do run="runs/demo-$$number"; number=$$((number + 1)); done; \
 	if [ -e "$$run/run.json" ]; then resume=--resume; fi; \

@@ -108,7 +108,7 @@ def sample(
 
     Prompts are sorted by length, padded on the left and decoded together, and only the `top_k`
     likeliest tokens are drawn from: nucleus sampling sorts the whole vocabulary at every step, and
-    takes almost five times as long. The same seed gives the same texts.
+    takes more than three times as long. The same seed gives the same texts.
     """
     generator = torch.Generator(device=model.device).manual_seed(seed)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -131,11 +130,12 @@ def plan(
     )
     host_asked, requests = writer_work(terms, recipe.texts)
     seconds += requests * _ANSWER
-    moving = _moving(host, moves, spelling, recipe, len(corrected))
+    moving, training = _moving(host, moves, spelling, recipe, len(corrected)), recipe.training
+    read_a_step = training.batch_tokens * training.accumulate
     return Plan(
         diagnosis=found,
-        texts=len(sizes) + made + (math.ceil(recipe.training.epochs) - 1) * recipe.texts.replay,
-        steps=max(1, round(tokens * recipe.training.epochs / recipe.training.batch_tokens)),
+        texts=len(sizes) + made + (training.begun_epochs - 1) * recipe.texts.replay,
+        steps=max(1, round(tokens * training.epochs / read_a_step)),
         seconds=round(seconds, 1),
         bytes_needed=_disk(host, moving),
         trainable=moving,

@@ -11,6 +11,7 @@ A recipe is written as YAML with the same nesting; a file names only what it cha
 from __future__ import annotations
 
 import hashlib
+import math
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -211,6 +212,11 @@ class TrainingRecipe(_Settings):
     dtype: Literal["auto", "bfloat16", "float32"] = Field(
         "auto", description="of the frozen weights while training; auto: bfloat16 where it is fast"
     )
+
+    @property
+    def begun_epochs(self) -> int:
+        """How many epochs are read from, the last one perhaps in part."""
+        return math.ceil(self.epochs)
 
 
 class Limits(_Settings):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
@@ -88,12 +87,8 @@ def texts_to_write(spelling: Spelling, recipe: Recipe, earlier: Earlier | None =
     marked = sum(term.route == "marker" for term in spelling)
     own = 0 if wanted.writer else wanted.written
     about = candidate_count(len(spelling), own, wanted.held_out)
-    free = replay_count(wanted.replay, _epochs(recipe), marked)
+    free = replay_count(wanted.replay, recipe.training.begun_epochs, marked)
     return about + free + kept_texts_to_write(earlier, wanted)
-
-
-def _epochs(recipe: Recipe) -> int:
-    return math.ceil(recipe.training.epochs)
 
 
 def texts_to_learn(
@@ -123,8 +118,7 @@ def texts_to_learn(
     Raises:
         WriterError: of `ask_writer`.
     """
-    wanted = recipe.texts
-    tables = templates.tables if templates else BUILT_IN
+    wanted, tables = recipe.texts, templates.tables if templates else BUILT_IN
     answers = ask_writer(space, lexicon, wanted, progress)
     with progress.stage(title, texts_to_write(spelling, recipe, earlier)) as advance:
         model = copied()
@@ -153,7 +147,7 @@ def texts_to_learn(
             answers=answers,
             tables=tables,
             kept=kept,
-            epochs=_epochs(recipe),
+            epochs=recipe.training.begun_epochs,
             seed=seed,
             advance=advance,
         )

@@ -10,7 +10,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from lexigraft.corpus import Text
 from lexigraft.lexicon import Lexicon
 from lexigraft.progress import Progress
-from lexigraft.recipe import Objective, Recipe
+from lexigraft.recipe import Objective, Recipe, TrainingRecipe
 from lexigraft.rows import load_rows
 from lexigraft.spelling import NewToken, Spelling
 from lexigraft.training import (
@@ -25,10 +25,10 @@ from lexigraft.training import (
 )
 from lexigraft.workspace import Workspace
 
-__all__ = ["teacher_passes", "train_on_texts"]
+__all__ = ["train_on_texts"]
 
 
-def teacher_passes(texts: Sequence[Text], objective: Objective) -> int:
+def _passes(texts: Sequence[Text], objective: Objective) -> int:
     """The teacher reads every text plain, and those about a term once more with its definition."""
     about = 0 if objective == "next-token" else sum(text.term is not None for text in texts)
     return len(texts) + about
@@ -62,44 +62,19 @@ def train_on_texts(
     settings = recipe.training
     texts = [Text.model_validate(line) for line in space.read_lines(space.texts)]
     model = copied()
-    teach = partial(
-        make_lessons,
-        model,
-        old_tokenizer,
-        tokenizer,
-        lexicon,
-        spelling,
-        whole=moves != "full",
-    )
-    with progress.stage("Asking the teacher", teacher_passes(texts, settings.objective)) as advance:
+    about = model, old_tokenizer, tokenizer, lexicon, spelling
+    teach = partial(make_lessons, *about, whole=moves != "full")
+    with progress.stage("Asking the teacher", _passes(texts, settings.objective)) as advance:
         lessons = teach(texts, settings, advance=advance)
     pairs = list(zip(texts, lessons, strict=True))
     trained = [lesson for text, lesson in pairs if not text.held_out]
-    trainable = Trainable(
-        model,
-        moves,
-        load_rows(space.rows) if moving else None,
-        spelling.rows_after,
-        rank=settings.rank,
-        alpha=settings.alpha,
-        seed=seed,
-        terms=[token.term for token in moving],
-        layers=settings.layers,
-    )
-    keeper = FolderKeeper(space)
-    renew = None
+    trainable = _trainable(model, moves, moving, spelling, settings, space, seed)
+    keeper, renew = FolderKeeper(space), None
     if settings.objective == "on-policy":
-        renew = Rollouts(
-            trainable,
-            tokenizer,
-            lexicon,
-            [text for text in texts if not text.held_out],
-            partial(teach, settings=settings, by_student=True),
-            keeper,
-            seed,
-        )
-    steps = count_steps(trained, settings, seed)
-    with progress.stage(title, steps) as advance:
+        read = [text for text in texts if not text.held_out]
+        again = partial(teach, settings=settings, by_student=True)
+        renew = Rollouts(trainable, tokenizer, lexicon, read, again, keeper, seed)
+    with progress.stage(title, count_steps(trained, settings, seed)) as advance:
         train(
             trainable,
             trained,
@@ -112,3 +87,25 @@ def train_on_texts(
             advance=advance,
         )
     return trainable.taught()
+
+
+def _trainable(
+    model: PreTrainedModel,
+    moves: Moves,
+    moving: Sequence[NewToken],
+    spelling: Spelling,
+    settings: TrainingRecipe,
+    space: Workspace,
+    seed: int,
+) -> Trainable:
+    return Trainable(
+        model,
+        moves,
+        load_rows(space.rows) if moving else None,
+        spelling.rows_after,
+        rank=settings.rank,
+        alpha=settings.alpha,
+        seed=seed,
+        terms=[token.term for token in moving],
+        layers=settings.layers,
+    )

@@ -292,20 +292,21 @@ def test_where_the_teacher_has_no_prompt_all_that_it_says_is_the_target(
     new = set(case.spelling.new_ids)
     for text, lesson in zip(TEXTS, case.lessons(TEXTS, whole=True), strict=True):
         assert lesson.teacher is not None
-        assert lesson.whole is not None
+        assert lesson.held is not None
         offset = len(lesson.ids) - len(lesson.target_ids)
         following = lesson.ids[offset:].tolist()
         if text.term is None:
-            assert bool(lesson.whole.all())
+            assert bool(lesson.held.all())
         else:
-            assert not bool(lesson.whole.all())
+            assert not bool(lesson.held.all())
         pieces_of = {t.id: list(t.pieces) for t in case.spelling.new_tokens}
-        for place, whole in enumerate(lesson.whole.tolist()):
+        states = iter(lesson.teacher)
+        for place, whole in enumerate(lesson.held.tolist()):
             assert not (whole and following[place] in new)
             if not whole:
                 continue
             read = [p for i in lesson.ids[: offset + place].tolist() for p in pieces_of.get(i, [i])]
-            said = (lesson.teacher[place] @ head.t()).double()
+            said = (next(states) @ head.t()).double()
             said[[number for number in new if number < len(said)]] = -torch.inf
             torch.testing.assert_close(
                 torch.softmax(said, -1), after(case, read), rtol=1e-3, atol=1e-6

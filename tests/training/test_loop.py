@@ -323,12 +323,12 @@ def test_replay_is_held_in_its_tail_as_well(
     begun = loop._Run(trainable, SETTINGS, Memory(), 1.0, [])
     # Nothing has moved yet but new rows, which the teacher does not know.
     for whole, kept in zip(with_states, kept_alone, strict=True):
-        assert whole.whole is not None
+        assert whole.held is not None
         found, replay = begun._divergences([whole])
         coarse, _ = begun._divergences([kept])
         assert torch.equal(replay, torch.full_like(replay, whole.replay))
-        torch.testing.assert_close(found[~whole.whole], coarse[~whole.whole])
-        assert bool((found[whole.whole] >= coarse[whole.whole] - 1e-5).all())
+        torch.testing.assert_close(found[~whole.held], coarse[~whole.held])
+        assert bool((found[whole.held] >= coarse[whole.held] - 1e-5).all())
     for value in trainable.masters.values():
         value.add_(0.05 * torch.randn(value.shape, generator=torch.Generator().manual_seed(1)))
     trainable.push()

@@ -57,7 +57,7 @@ def diagnose(
     from lexigraft.console import Bars, show_diagnosis
     from lexigraft.model_source import resolve_model
 
-    words = lexigraft.read_lexicon(lexicon)
+    words, usual = lexigraft.read_lexicon(lexicon), lexigraft.Recipe().training
     bars = Bars()
     resolve_model(model, bars.say)  # fetches the embedded base, saying so
     with bars.stage(f"Looking at {len(words)} terms", None):
@@ -66,8 +66,8 @@ def diagnose(
             model,
             revision,
             route=None if route == "auto" else route,
-            adapter_rank=lexigraft.Recipe().training.rank,
-            adapter_layers=lexigraft.Recipe().training.layers,
+            adapter_rank=usual.rank,
+            adapter_layers=usual.layers,
         )
     if json:
         print_json(found)

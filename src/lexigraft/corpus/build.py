@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -73,21 +74,24 @@ def build_texts(
     if foils:
         texts += foil_texts(made, lexicon, surfaces, tokenizer, share=foils, seed=seed)
     if replay:
-        languages = tuple(dict.fromkeys((lexicon.language, *(t.language for t in lexicon))))
-        bare = [(t.term, t.language) for t in lexicon if spelling.route(t.term) == "marker"]
-        free = replay_texts(
-            model,
-            tokenizer,
-            languages,
-            count=replay,
-            epochs=epochs,
-            bare=bare,
-            seed=seed + 7,
-            advance=advance,
-        )
+        about = model, tokenizer, lexicon, spelling
+        free = _free(*about, count=replay, epochs=epochs, seed=seed + 7, advance=advance)
         texts += [text for text in free if not _mentions(text.text, lexicon, surfaces)]
     texts += [text for text in kept if not terms_in(text.text, lexicon, surfaces)]
     return without_repeats(reject_seen(texts, evaluation))
+
+
+def _free(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    lexicon: Lexicon,
+    spelling: Spelling,
+    **counts: Any,
+) -> list[Text]:
+    """Replay in the languages of the lexicon, and with the bare words of its marked concepts."""
+    languages = tuple(dict.fromkeys((lexicon.language, *(t.language for t in lexicon))))
+    bare = [(t.term, t.language) for t in lexicon if spelling.route(t.term) == "marker"]
+    return replay_texts(model, tokenizer, languages, bare=bare, **counts)
 
 
 def _passages(

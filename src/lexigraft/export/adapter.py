@@ -33,7 +33,7 @@ from lexigraft.export.card import adapter_card, write_card
 from lexigraft.export.plain import digest
 from lexigraft.export.sample import Sample, require_equal, silent
 from lexigraft.host import layer_number
-from lexigraft.training.values import PEFT_PREFIX, Taught
+from lexigraft.training.values import Taught
 
 __all__ = [
     "TOLERANCE",
@@ -183,7 +183,7 @@ def _last_names(taught: Taught) -> list[str]:
 
 def _layers(base: PreTrainedModel, taught: Taught) -> list[int] | None:
     """The layers that have a LoRA; None where all have, or where their names do not number them."""
-    found = {layer_number(name.removeprefix(PEFT_PREFIX)) for name in taught.lora}
+    found = {layer_number(name) for name in taught.lora}
     numbers = sorted(number for number in found if number is not None)
     every = len(numbers) == base.config.get_text_config().num_hidden_layers
     return None if every or None in found else numbers

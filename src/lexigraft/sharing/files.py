@@ -16,7 +16,6 @@ from lexigraft.pack.format import SUFFIX
 from lexigraft.pack.reading import read_pack
 
 __all__ = [
-    "PACK",
     "Kind",
     "SharedFile",
     "escapes",
@@ -28,8 +27,7 @@ __all__ = [
 
 Kind = Literal["pack", "checkpoint", "adapter", "served"]
 
-PACK = SUFFIX
-_TRAVELS = (".safetensors", PACK, ".json", ".jinja", ".md", ".txt", ".model")
+_TRAVELS = (".safetensors", SUFFIX, ".json", ".jinja", ".md", ".txt", ".model")
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 # Letters and signs that every file system takes, and no part that begins with a dot: hidden
 # files are nobody's business.
@@ -71,7 +69,7 @@ def kind_of(names: Iterable[str]) -> Kind | None:
         return "adapter"
     if "config.json" in found and any("/" not in name for name in weights):
         return "checkpoint"
-    return "pack" if any(name.endswith(PACK) for name in found) else None
+    return "pack" if any(name.endswith(SUFFIX) for name in found) else None
 
 
 def require_sound(path: Path) -> None:
@@ -80,7 +78,7 @@ def require_sound(path: Path) -> None:
     A pack is read whole, as `install` would read it; of other weights the header alone.
     """
     try:
-        if path.suffix == PACK:
+        if path.suffix == SUFFIX:
             read_pack(path)
         elif path.suffix == ".safetensors":
             with safe_open(path, framework="numpy") as file:

@@ -12,9 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lexigraft.disk import explained_writes, require_space
 from lexigraft.errors import HubError, LexigraftError, RunError
+from lexigraft.pack.format import SUFFIX
 from lexigraft.progress import Advance, Progress, Silent
 from lexigraft.sharing.files import (
-    PACK,
     Kind,
     SharedFile,
     escapes,
@@ -105,7 +105,7 @@ def pull(
 
 def _free(place: Path) -> Path:
     empty = place.is_dir() and not place.is_symlink() and not any(place.iterdir())
-    if empty and place.suffix != PACK:
+    if empty and place.suffix != SUFFIX:
         return place
     if place.exists() or place.is_symlink():
         raise RunError(f"{place} is there already and is kept. Name a new path by --output.")
@@ -134,13 +134,13 @@ def _chosen(name: str, siblings: dict[str, Any], place: Path) -> tuple[Kind, lis
             f"{name} has its weights only as pickles ({odd[0]}), which can run any code when "
             "opened. Look for a revision or a copy with safetensors."
         )
-    packs = [n for n in names if n.endswith(PACK)]
-    if kind is None or (place.suffix == PACK and (kind != "pack" or len(packs) != 1)):
+    packs = [n for n in names if n.endswith(SUFFIX)]
+    if kind is None or (place.suffix == SUFFIX and (kind != "pack" or len(packs) != 1)):
         what = ", ".join(sorted(siblings)[:5]) or "nothing"
         raise HubError(
             f"{name} holds no checkpoint, adapter or pack that fits {place.name} (it has: {what})."
         )
-    return kind, packs if place.suffix == PACK else names
+    return kind, packs if place.suffix == SUFFIX else names
 
 
 def _fetch(api: HfApi, name: str, wanted: Any, commit: str, into: Path, advance: Advance) -> None:
@@ -167,7 +167,7 @@ def _settle(into: Path, place: Path, names: list[str]) -> None:
     """Puts the files that were fetched in their place, all at once."""
     space = Workspace(place.absolute().parent)
     _free(place)  # it may have come since
-    if place.suffix == PACK:
+    if place.suffix == SUFFIX:
         with space.writing_file(place) as partial:
             (into / names[0]).replace(partial)
         return

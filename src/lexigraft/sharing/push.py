@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict, Field
 
 from lexigraft.errors import HubError, LexigraftError
+from lexigraft.pack.format import SUFFIX
 from lexigraft.progress import Progress, Silent
 from lexigraft.sharing.files import (
-    PACK,
     Kind,
     SharedFile,
     kind_of,
@@ -127,10 +127,10 @@ def _looked_at(place: Path, to: str, *, private: bool) -> Shipment:
 
 
 def _pack(place: Path, to: str, *, private: bool) -> Shipment:
-    if place.suffix != PACK or not travels(place.name):
+    if place.suffix != SUFFIX or not travels(place.name):
         raise LexigraftError(
-            f"{place.name} is no pack that can be sent: give a {PACK} file whose name has letters, "
-            "digits and . _ - alone, or a folder."
+            f"{place.name} is no pack that can be sent: give a {SUFFIX} file whose name has "
+            "letters, digits and . _ - alone, or a folder."
         )
     require_sound(place)
     file = SharedFile(name=place.name, size=place.stat().st_size)

@@ -59,10 +59,10 @@ class Lesson:
     term: str | None = None
     epoch: int | None = None
     """The one in which it is read; None for every one."""
-    teacher: Float[Tensor, "positions dim"] | None = None
-    """The untaught model's last states, from which all that it says can be computed anew."""
-    whole: Bool[Tensor, " positions"] | None = None
-    """Where all of it is the target, and not the kept part alone."""
+    held: Bool[Tensor, " positions"] | None = None
+    """Where all that the untaught model says is the target, and not the kept part alone."""
+    teacher: Float[Tensor, "held dim"] | None = None
+    """Its last states there, from which that can be computed anew."""
     reverse: bool = False
     """Whether the student shall say nothing that the target does not, rather than all that it does:
     the direction of the KL."""
@@ -238,7 +238,7 @@ def _lesson(
 ) -> Lesson:
     offset = len(draft.ids) - len(draft.place)
     usual = 1.0 if draft.text.kind in _MANY else settings.lexicon_weight
-    ids, probabilities, heavy, plainly = [], [], [], []
+    ids, probabilities, heavy, held = [], [], [], []
     # From here on the student knows what it is about; everywhere, if the term is not found.
     first = draft.inside.index(True) if any(draft.inside) else 0
     told = first if reason or not any(draft.inside) else first + 1
@@ -250,7 +250,7 @@ def _lesson(
         share = settings.text_weight if taught and not by_student else 0.0
         if settings.objective == "next-token" and draft.text.term is not None:
             share = 1.0
-        plainly.append(signal is plain and share == 0 and token not in pieces_of)
+        held.append(signal is plain and share == 0 and token not in pieces_of)
         some, weights = _target(signal, draft.place[index], token, pieces_of.get(token), share)
         ids.append(some)
         probabilities.append(weights)
@@ -258,9 +258,8 @@ def _lesson(
             heavy.append(float(index > first))
         else:
             heavy.append(usual * (settings.term_weight if draft.inside[index] else 1.0))
-    states = plain.states
-    if states is not None:
-        states = states[draft.place[0 if offset else 1 :]]
+    places = torch.tensor(draft.place[0 if offset else 1 :], dtype=torch.long)
+    states = None if plain.states is None else plain.states[places[torch.tensor(held)]]
     return Lesson(
         ids=torch.tensor(draft.ids),
         target_ids=torch.stack(ids),
@@ -269,8 +268,8 @@ def _lesson(
         replay=draft.text.term is None,
         term=draft.text.term,
         epoch=draft.text.epoch,
+        held=None if states is None else torch.tensor(held),
         teacher=states,
-        whole=None if states is None else torch.tensor(plainly),
         reverse=by_student,
     )
 

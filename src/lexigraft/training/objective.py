@@ -66,7 +66,7 @@ def whole_divergence(
 ) -> Float[Tensor, " positions"]:
     """KL(teacher || student) over every row, in nats.
 
-    A third of what a small model drifts by is moved within the fifth of its probability that its 64
+    A third of what a small model drifts by is moved within the sixth of its probability that its 64
     likeliest tokens leave, where a bucket for all the rest sees nothing.
 
     Args:

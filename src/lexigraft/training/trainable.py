@@ -23,7 +23,6 @@ from lexigraft.errors import RecipeError
 from lexigraft.host import linear_layers
 from lexigraft.likelihood import hidden_states, output_rows
 from lexigraft.rows import NewRows, grow_rows
-from lexigraft.training.lean import make_lean
 from lexigraft.training.values import PEFT_PREFIX, Taught
 
 __all__ = ["Moves", "Trainable", "require_possible"]
@@ -107,7 +106,6 @@ class Trainable:
                 weight.data = weight.data.to(dtype)
                 weight.requires_grad_(True)
                 self._lora[name] = weight
-        make_lean(self.model)
 
     def _hold(self, rows: NewRows) -> None:
         """Rows stand beside the matrix; a hook puts the input rows into the embedding's output."""
