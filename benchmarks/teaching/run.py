@@ -18,6 +18,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -207,6 +209,9 @@ def main() -> None:
     parser.add_argument("--only", default="", help="cells whose name holds all of these words")
     parser.add_argument("--list", action="store_true", help="say what is done and what is missing")
     parser.add_argument("--again", action="store_true", help="measure what is there already, too")
+    parser.add_argument(
+        "--jobs", type=int, default=1, help="cells at a time, on a part of the cores each"
+    )
     parser.add_argument("--cell", type=json.loads, help=argparse.SUPPRESS)
     options = parser.parse_args()
     CELLS.mkdir(exist_ok=True)
@@ -215,30 +220,41 @@ def main() -> None:
         return
     words = options.only.replace(" ", "_").split("_")
     cells = [c for c in cells_of(options.size) if all(w in c.name for w in words)]
+    if not cells:
+        sys.exit(f"No cell of size {options.size} has {options.only!r} in its name; see --list.")
+    missing = []
     for number, cell in enumerate(cells, start=1):
         done = is_current(cell) and not options.again
         older = " (there is one of earlier defaults)" if _file(cell).is_file() else ""
         state = "done" if done else f"missing{older}"
         print(f"{number}/{len(cells)} {cell.name}: {state}", flush=True)
-        if not done and not options.list:
-            fields = [cell.lexicon, cell.terms, cell.way, cell.method, cell.seed]
-            command = [sys.executable, __file__, "--model", options.model]
-            subprocess.run([*command, "--cell", json.dumps(fields)], check=True)
-            show(HERE, is_current)
-    if not cells:
-        sys.exit(f"No cell of size {options.size} has {options.only!r} in its name; see --list.")
+        missing += [] if done else [cell]
+    if not options.list:
+        with ThreadPoolExecutor(options.jobs) as pool:
+            for _ in pool.map(partial(_in_process, options=options), missing):
+                show(HERE, is_current)
     show(HERE, is_current)
 
 
+def _in_process(cell: Cell, options: argparse.Namespace) -> None:
+    """Measures a cell in a process of its own, on its share of the cores."""
+    fields = [cell.lexicon, cell.terms, cell.way, cell.method, cell.seed]
+    command = [sys.executable, __file__, "--model", options.model, "--cell", json.dumps(fields)]
+    threads = max(1, (os.cpu_count() or 1) // options.jobs)
+    subprocess.run(command, check=True, env={**os.environ, "OMP_NUM_THREADS": str(threads)})
+
+
 def _machine() -> dict[str, Any]:
-    """What decides how long a cell takes. `load`: cores that other work has, as the cell begins.
+    """What decides how long a cell takes. `load`: cores that other work has, as the cell begins;
+    other cells among it.
 
     Not the system's load average: it still counts the cell before.
     """
     from lexigraft.likelihood import has_bfloat16_units
 
     load = round(psutil.cpu_percent(interval=3) / 100 * (os.cpu_count() or 1), 1)
-    return {"cores": os.cpu_count(), "bfloat16": has_bfloat16_units(), "load": load}
+    cores = {"cores": os.cpu_count(), "threads": torch.get_num_threads()}
+    return {**cores, "bfloat16": has_bfloat16_units(), "load": load}
 
 
 def _one(cell: Cell, model: str) -> None:
@@ -256,7 +272,10 @@ def _one(cell: Cell, model: str) -> None:
     partial.rename(path)
     short = {n: round(c["taught"], 2) for n, c in found["checks"].items()}
     took = round(time.monotonic() - began)
-    print(f"  {short} drift {found['drift']} leakage {found['leakage']} ({took} s)", flush=True)
+    print(
+        f"  {cell.name}: {short} drift {found['drift']} leakage {found['leakage']} ({took} s)",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

@@ -140,7 +140,10 @@ def _table(groups: dict[tuple[Any, ...], Cells]) -> list[str]:
 def _comparable(cells: Cells) -> bool:
     """Whether the cells had a machine with bfloat16 to themselves, as far as they tell."""
     machines = [cell["machine"] for cell in cells if "machine" in cell]
-    return all(machine["bfloat16"] and machine["load"] < 0.5 for machine in machines)
+    return all(
+        m["bfloat16"] and m["load"] < 0.5 and m.get("threads", m["cores"]) == m["cores"]
+        for m in machines
+    )
 
 
 def _conditions(groups: dict[tuple[Any, ...], Cells], lines_so_far: list[str]) -> list[str]:

@@ -62,6 +62,19 @@ def test_no_verify_leaves_the_question_out(make_pack: Any, tmp_path: Path) -> No
     assert not (tmp_path / "m" / "packs-verdict.json").exists()
 
 
+def test_a_dry_run_writes_nothing(make_pack: Any, tmp_path: Path) -> None:
+    path, run = make_pack("one", {"zorblax": "token"})
+    target = "--model", run.base, "--output", tmp_path / "m", "--dry-run"
+    done = call("install", path, *target)
+    assert done.exit_code == 0, done.stderr
+    assert "Terms: 1; new tokens: 4." in done.stdout
+    assert not (tmp_path / "m").exists()
+    other, _ = make_pack("two", {"zorblax": "token"})
+    clash = call("install", path, other, *target)
+    assert clash.exit_code == 2
+    assert "--prefer" in clash.stderr
+
+
 @pytest.mark.parametrize("command", ["inspect", "install"])
 def test_a_damaged_pack_is_told_in_a_line(make_pack: Any, tmp_path: Path, command: str) -> None:
     path, run = make_pack("one", {"zorblax": "token"})

@@ -79,12 +79,16 @@ def install(
     no_verify: Annotated[
         bool, typer.Option("--no-verify", help="Do not ask each pack's terms again.")
     ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Whether the packs fit; write nothing.")
+    ] = False,
 ) -> None:
     """Put packs into the model that they were taught on.
 
     \b
       lexigraft install words.lexpack --model smollm2-135m --output words-model
       lexigraft install words.lexpack more.lexpack --model smollm2-135m --output both
+      lexigraft install words.lexpack --model smollm2-135m --output words-model --dry-run
 
     DIR loads with plain transformers. Several packs are spelled together; what each of them knew
     is asked again, and DIR/packs-verdict.json says what is left.
@@ -100,6 +104,7 @@ def install(
             prefer=prefer or (),
             revision=revision,
             verify=not no_verify,
+            dry_run=dry_run,
             progress=Bars(),
         )
     )

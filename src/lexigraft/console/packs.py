@@ -87,22 +87,29 @@ def _terms(found: PackSummary, language: Language) -> Table:
 
 def show_installed(done: Installed) -> None:
     """The new model's folder, and what is left of what each pack knew."""
-    out = output()
+    from lexigraft.pack.composing import language_of
+
+    out, language = output(), language_of(done.packs)
     for one in done.packs:
         if one.left_out:
             terms = ", ".join(one.left_out)
-            line = f"Left out of {one.pack.name}, as another pack has these forms: {terms}."
+            line = say("pack.left_out", language, pack=one.pack.name, terms=terms)
             out.print(shown(line, "", 1000))
     if done.retention is not None:
-        out.print(_retention(done.retention))
+        out.print(_retention(done.retention, language))
+    if done.folder is None:
+        count = sum(len(one.lexicon) for one in done.packs)
+        line = say("pack.fits", language, terms=count, tokens=done.new_tokens)
+        out.print(shown(line, "", 1000))
+        return
     out.print(shown(str(done.folder), "", 4000), soft_wrap=True)
 
 
-def _retention(found: Retention) -> Table:
+def _retention(found: Retention, language: Language) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
-    table.add_column("Pack", overflow="fold", min_width=16)
-    for name in ("Terms", "Knew", "Knows", "Checks kept", "Drift", "Leaks"):
-        table.add_column(name, justify="right")
+    table.add_column(say("pack.pack", language), overflow="fold", min_width=16)
+    for name in ("terms", "knew", "now", "kept", "drift", "leaks"):
+        table.add_column(say(f"pack.{name}", language), justify="right")
     for pack in found.packs:
         table.add_row(
             shown(pack.pack),
@@ -122,8 +129,8 @@ def _changed(then: float | None, now: float | None) -> str:
 
 def show_removed(done: Removed) -> None:
     """The new model's folder. What could not be taken out was said as it happened."""
-    out = output()
-    left = [one.pack.name for one in done.packs]
-    what = "Left in it: " + ", ".join(left) if left else "The base, as it was"
-    out.print(shown(f"{what}.", "", 1000))
+    out, language = output(), done.language
+    left = ", ".join(one.pack.name for one in done.packs)
+    line = say("pack.left", language, packs=left) if left else say("pack.bare", language)
+    out.print(shown(line, "", 1000))
     out.print(shown(str(done.folder), "", 4000), soft_wrap=True)

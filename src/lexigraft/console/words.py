@@ -110,6 +110,23 @@ WORDS: dict[str, dict[Language, str]] = {
         "en": "Drift {drift} nats per token; {leakage} emissions in 10,000 neutral tokens.",
         "ru": "Дрейф {drift} ната на токен; лишних появлений на 10\u00a0000 токенов: {leakage}.",
     },
+    "pack.left_out": {
+        "en": "Left out of {pack}, as another pack has these forms: {terms}.",
+        "ru": "Из {pack} не взято, так как эти формы есть в другом пакете: {terms}.",
+    },
+    "pack.fits": {
+        "en": "The packs fit. Terms: {terms}; new tokens: {tokens}. Nothing was written.",
+        "ru": "Пакеты подходят. Терминов: {terms}; новых токенов: {tokens}. Ничего не записано.",
+    },
+    "pack.left": {"en": "Left in it: {packs}.", "ru": "Осталось: {packs}."},
+    "pack.bare": {"en": "The base, as it was.", "ru": "Базовая модель, какой она была."},
+    "pack.pack": {"en": "Pack", "ru": "Пакет"},
+    "pack.terms": {"en": "Terms", "ru": "Терминов"},
+    "pack.knew": {"en": "Knew", "ru": "Знала"},
+    "pack.now": {"en": "Knows", "ru": "Знает"},
+    "pack.kept": {"en": "Checks kept", "ru": "Проверок сохранено"},
+    "pack.drift": {"en": "Drift", "ru": "Дрейф"},
+    "pack.leaks": {"en": "Leaks", "ru": "Утечка"},
     "new": {"en": "Written: {path}. Put your terms in it.", "ru": "Записан файл {path}."},
 }
 

@@ -72,6 +72,11 @@ def require_equal_elsewhere(
     if wrong or not done:
         reasons = "; ".join(wrong[:3]) or "the process that loads it did not finish"
         raise ExportError(f"{what} does not reload equal: {reasons}. Nothing was kept of it.")
+    progress.say(
+        f"Loaded without lexigraft it does what the run does: {len(expected.texts):,} texts cut "
+        f"alike, the logits of {len(expected.logits)} within {tolerance:g} of their size, "
+        f"{len(expected.continued)} continued alike."
+    )
 
 
 def _job(expected: Sample, written: Written, tolerance: float, folder: Path) -> Path:

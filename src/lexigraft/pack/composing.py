@@ -21,7 +21,7 @@ from transformers import PreTrainedTokenizerBase
 from lexigraft.errors import ExportError, LexiconError, PackError
 from lexigraft.export.apply import lora_pairs
 from lexigraft.host import Host
-from lexigraft.lexicon import Lexicon, check_against_tokenizer
+from lexigraft.lexicon import Language, Lexicon, check_against_tokenizer
 from lexigraft.lexicon.validation import same
 from lexigraft.likelihood import encode
 from lexigraft.pack.tensors import rows_of, taught_alone
@@ -30,7 +30,15 @@ from lexigraft.spelling import NewToken, Spelling, prove, require_exact, spell
 from lexigraft.spelling.plan import capitalised
 from lexigraft.training.values import Taught
 
-__all__ = ["Chosen", "Clash", "Composed", "clashes", "compose", "without_losers"]
+__all__ = [
+    "Chosen",
+    "Clash",
+    "Composed",
+    "clashes",
+    "compose",
+    "language_of",
+    "without_losers",
+]
 
 
 @dataclass(frozen=True)
@@ -79,6 +87,12 @@ class Composed:
     """Of each pack's terms, with the ids that they have now."""
     tokenizer: PreTrainedTokenizerBase
     taught: Taught
+
+
+def language_of(chosen: Sequence[Chosen]) -> Language:
+    """What all packs are written in; English where they are not of one mind."""
+    found = {one.lexicon.language for one in chosen}
+    return found.pop() if len(found) == 1 else "en"
 
 
 # --- the same form twice ---

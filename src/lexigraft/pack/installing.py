@@ -33,13 +33,16 @@ _SILENT = Silent()
 
 @dataclass(frozen=True)
 class Installed:
-    """What `install` did."""
+    """What `install` did, or would do."""
 
-    folder: Path
+    folder: Path | None
+    """None after a dry run."""
     packs: tuple[Chosen, ...]
     """In the order of their numbers, with the terms that were left out."""
     retention: Retention | None
     """None where it was not asked for."""
+    new_tokens: int = 0
+    """Of all packs together."""
 
 
 def install(
@@ -50,6 +53,7 @@ def install(
     prefer: Sequence[str | Path] = (),
     revision: str | None = None,
     verify: bool = True,
+    dry_run: bool = False,
     progress: Progress = _SILENT,
 ) -> Installed:
     """Puts packs into the model that they were taught on, and writes it as a plain checkpoint.
@@ -62,6 +66,7 @@ def install(
         prefer: packs whose terms win where a form stands in two, the first one first.
         revision: of a hub id.
         verify: ask each pack's terms again, and write what is left to `packs-verdict.json`.
+        dry_run: stop before anything is written: whether the packs fit the base and each other.
         progress: is told the steps.
 
     Raises:
@@ -86,6 +91,9 @@ def install(
         require_base(one.pack.base, base, one.pack.name)
     with progress.stage("Spelling the terms together", None):
         composed = compose(host, chosen)
+    tokens = len(composed.spelling.new_tokens)
+    if dry_run:
+        return Installed(None, tuple(chosen), None, tokens)
     floor = Judged(copy.deepcopy(host.model), host.tokenizer) if verify else None
     write_installed(place, host, base, chosen, composed, progress)
     found = None
@@ -96,7 +104,7 @@ def install(
         taught = Judged(written.model, written.tokenizer, composed.spelling)
         found = retention(chosen, composed.spellings, floor, taught, progress)
         Workspace(place).write_json(place / VERDICT, found)
-    return Installed(place, tuple(chosen), found)
+    return Installed(place, tuple(chosen), found, tokens)
 
 
 def _read(paths: Sequence[str | Path]) -> list[Chosen]:

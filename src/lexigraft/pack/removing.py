@@ -10,8 +10,9 @@ from lexigraft.earlier import run_around
 from lexigraft.embedded import EMBEDDED_NAME
 from lexigraft.errors import PackError
 from lexigraft.host import Host, load_host
+from lexigraft.lexicon import Language
 from lexigraft.lexicon.validation import same
-from lexigraft.pack.composing import Chosen, compose
+from lexigraft.pack.composing import Chosen, compose, language_of
 from lexigraft.pack.format import SUFFIX
 from lexigraft.pack.identity import identity_of, require_base
 from lexigraft.pack.installed import (
@@ -41,6 +42,8 @@ class Removed:
     """What is left; empty where the model is its base again."""
     notes: tuple[str, ...]
     """What could not be taken out and stays, a sentence each."""
+    language: Language
+    """Of what was installed."""
 
 
 def uninstall(
@@ -85,10 +88,10 @@ def uninstall(
         host = _base(folder, record, chosen, base, revision, progress)
     if not left:
         write_base(place, host, progress)
-        return Removed(place, (), notes)
+        return Removed(place, (), notes, language_of(chosen))
     composed = compose(host, left)
     write_installed(place, host, identity_of(host), left, composed, progress)
-    return Removed(place, tuple(left), notes)
+    return Removed(place, tuple(left), notes, language_of(chosen))
 
 
 def _installed(folder: Path, progress: Progress) -> tuple[list[Chosen], Record | None]:
