@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from lexigraft.corpus import Text
+from lexigraft.errors import RecipeError
 from lexigraft.recipe import TrainingRecipe
 from lexigraft.training import (
     Keeper,
@@ -23,7 +24,7 @@ from lexigraft.training import (
     loop,
     train,
 )
-from lexigraft.training.loop import batches_of_epoch
+from lexigraft.training.schedule import batches_of_epoch
 
 from .conftest import TEXTS, Case
 
@@ -517,3 +518,61 @@ def test_a_lesson_of_one_epoch_is_read_in_that_alone() -> None:
     for epoch in range(3):
         read = {i for batch in batches_of_epoch(lessons, 64, 0, epoch) for i in batch}
         assert read == {i for i in range(40) if i >= 30 or i % 3 == epoch}
+
+
+# --- numbers that are none ---
+
+
+def breaking(
+    trainable: Trainable, monkeypatch: pytest.MonkeyPatch, when: Callable[[int], bool]
+) -> None:
+    """The model says NaN in the passes for which `when` holds; they are counted from one."""
+    sound, passes = trainable.states, 0
+
+    def states(ids: Tensor) -> Tensor:
+        nonlocal passes
+        passes += 1
+        return sound(ids) * (float("nan") if when(passes) else 1.0)
+
+    monkeypatch.setattr(trainable, "states", states)
+
+
+def test_a_broken_step_is_passed_over_at_half_the_rate(
+    start: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainable, lessons, _ = start()
+    breaking(trainable, monkeypatch, lambda number: number == 2)
+    keeper = Memory()
+    run(trainable, lessons, [], keeper)
+    assert "broken" not in keeper.logged()[1]
+    assert keeper.logged()[2] == {"step": 2, "broken": 1}
+    assert keeper.kept is not None
+    assert keeper.kept[0]["rate_factor"] == 0.5
+    assert keeper.kept[0]["broken"] == 0
+    assert all(bool(value.isfinite().all()) for value in trainable.masters.values())
+    assert len(keeper.logged()) == count_steps(lessons, SETTINGS, 0)
+
+
+def test_after_a_broken_step_the_best_masters_count(
+    start: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainable, lessons, held_out = start()
+    begun = loop._Run(trainable, SETTINGS, Memory(), 1.0, held_out)
+    begun._evaluate()
+    best = {name: value.clone() for name, value in trainable.masters.items()}
+    begun.step([lessons], 100)
+    assert not all(torch.equal(best[n], v) for n, v in trainable.masters.items())
+    breaking(trainable, monkeypatch, lambda number: True)
+    begun.step([lessons], 100)
+    assert all(torch.equal(best[n], v) for n, v in trainable.masters.items())
+    assert begun.state.moments == {}
+
+
+def test_what_stays_broken_ends_with_advice(
+    start: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainable, lessons, _ = start()
+    breaking(trainable, monkeypatch, lambda number: number > 1)
+    settings = SETTINGS.model_copy(update={"epochs": 20})
+    with pytest.raises(RecipeError, match=r"step 7: for 6 steps in a row.*learning_rate"):
+        run(trainable, lessons, [], Memory(), settings)

@@ -66,7 +66,8 @@ _ABOUT_WORDS = re.compile(
 )
 _OVERSAMPLE = 2.5
 _BARE_OPENINGS = 4
-_HELD_OUT = 8
+# Of every epoch's texts: a dozen held-out texts let three odd ones decide how far a model drifted.
+_HELD_OUT = 16
 _SENTENCE = re.compile(r"(.{20,}?[.!?…])(?=\s|$)")
 
 
@@ -319,7 +320,8 @@ def replay_texts(
 ) -> list[Text]:
     """Texts that the untaught model writes freely, to hold it to what it was: `count` an epoch.
 
-    Each is read once. What is read again and again holds the model there and nowhere else.
+    Each is read once, but for those held out, which judge the drift after every few steps. What is
+    read again and again holds the model there and nowhere else.
     `bare` are words whose old sense must stay (the bare form of a marked concept): the model goes
     on from an opening with each, without any definition. These are read in every epoch.
     """
@@ -336,7 +338,7 @@ def replay_texts(
             text=text,
             kind="replay",
             epoch=turn,
-            held_out=place % _HELD_OUT == _HELD_OUT - 1 and not turn,
+            held_out=place % _HELD_OUT == _HELD_OUT - 1,
         )
         for place, (text, turn) in enumerate(zip(texts, when, strict=True))
         if len(text.split()) > 3

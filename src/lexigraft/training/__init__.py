@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from lexigraft.training.keeping import FolderKeeper
 from lexigraft.training.lessons import Lesson, make_lessons
-from lexigraft.training.loop import Keeper, count_steps, train
+from lexigraft.training.loop import Keeper, train
 from lexigraft.training.on_policy import RolloutKeeper, Rollouts
 from lexigraft.training.rates import Rates, learning_rates
+from lexigraft.training.schedule import count_steps
 from lexigraft.training.trainable import Moves, Trainable, require_possible
 from lexigraft.training.values import Taught, load_taught, save_taught
 

@@ -7,7 +7,6 @@ checkpoint: a run that was killed and resumed does what an unbroken one does.
 from __future__ import annotations
 
 import math
-import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,16 +15,17 @@ from typing import Any, NamedTuple, Protocol, cast, runtime_checkable
 import torch
 from torch import Tensor
 
+from lexigraft.errors import RecipeError
 from lexigraft.likelihood import head_slices
 from lexigraft.recipe import TrainingRecipe
 from lexigraft.training.lessons import Lesson
 from lexigraft.training.objective import kept_divergence, whole_divergence
 from lexigraft.training.rates import learning_rates
+from lexigraft.training.schedule import schedule, split_batches
 from lexigraft.training.trainable import Trainable
 
-__all__ = ["Keeper", "batches_of_epoch", "count_steps", "train"]
+__all__ = ["Keeper", "train"]
 
-_POOL = 8
 _DECAY = 0.01
 _CLIP = 1.0
 _MOST_REPLAY = 16.0
@@ -36,6 +36,7 @@ _DRIFT_SEEN = 0.4
 _BETAS = (0.9, 0.99)
 # What a row has to itself moves more slowly than what it shares with the other forms of its term.
 _OWN = 0.3
+_MOST_BROKEN = 6
 
 
 @dataclass
@@ -44,6 +45,10 @@ class State:
 
     step: int = 0
     replay_factor: float = 1.0
+    rate_factor: float = 1.0
+    """Halved with every step whose numbers were none."""
+    broken: int = 0
+    """Such steps in a row."""
     seconds: float = 0.0
     best: float = math.inf
     """The lowest validation loss so far; its masters stand in `kept`."""
@@ -72,65 +77,6 @@ class Keeper(Protocol):
         ...
 
 
-def batches_of_epoch(
-    lessons: Sequence[Lesson], batch_tokens: int, seed: int, epoch: int
-) -> list[list[int]]:
-    """Indices of one epoch's batches: shuffled, yet of texts of like length in each batch."""
-    chance = random.Random(f"{seed}|{epoch}")
-    order = [i for i, lesson in enumerate(lessons) if lesson.epoch in (None, epoch)]
-    chance.shuffle(order)
-    batches: list[list[int]] = []
-    pool: list[int] = []
-    tokens = 0
-    for index in [*order, None]:
-        if index is not None:
-            pool.append(index)
-            tokens += len(lessons[index].ids)
-        if pool and (index is None or tokens >= _POOL * batch_tokens):
-            batches += _split(lessons, pool, batch_tokens)
-            pool, tokens = [], 0
-    chance.shuffle(batches)
-    return batches
-
-
-def _split(lessons: Sequence[Lesson], pool: list[int], batch_tokens: int) -> Iterator[list[int]]:
-    batch: list[int] = []
-    for index in sorted(pool, key=lambda i: (len(lessons[i].ids), i)):
-        if batch and len(lessons[index].ids) * (len(batch) + 1) > batch_tokens:
-            yield batch
-            batch = []
-        batch.append(index)
-    if batch:
-        yield batch
-
-
-class _Step(NamedTuple):
-    """What one step of the optimiser reads: the batches, as indices of lessons."""
-
-    epoch: int
-    batches: list[list[int]]
-
-
-def _schedule(lessons: Sequence[Lesson], settings: TrainingRecipe, seed: int) -> list[_Step]:
-    """Every step of the run."""
-    if not lessons:
-        return []
-    steps = []
-    for epoch in range(settings.begun_epochs):
-        batches = batches_of_epoch(lessons, settings.batch_tokens, seed, epoch)
-        together = settings.accumulate
-        steps += [
-            _Step(epoch, batches[first : first + together])
-            for first in range(0, len(batches), together)
-        ]
-    return steps[: max(1, round(len(steps) * settings.epochs / settings.begun_epochs))]
-
-
-def count_steps(lessons: Sequence[Lesson], settings: TrainingRecipe, seed: int) -> int:
-    """How many steps `train` takes over these lessons."""
-    return len(_schedule(lessons, settings, seed))
-
-
 def train(
     trainable: Trainable,
     lessons: Sequence[Lesson],
@@ -154,17 +100,17 @@ def train(
     run.restore()
     if advance is not None:
         advance(run.state.step)
-    schedule = _schedule(lessons, settings, seed)
+    steps = schedule(lessons, settings, seed)
     kept = time.monotonic()
     epoch, now = -1, list(lessons)
     try:
-        while run.state.step < len(schedule) and not run.over:
-            step = schedule[run.state.step]
+        while run.state.step < len(steps) and not run.over:
+            step = steps[run.state.step]
             if renew is not None and step.epoch != epoch:
                 epoch, now = step.epoch, list(lessons)
                 for index, lesson in renew(epoch).items():
                     now[index] = lesson
-            run.step([[now[i] for i in batch] for batch in step.batches], len(schedule))
+            run.step([[now[i] for i in batch] for batch in step.batches], len(steps))
             if advance is not None:
                 advance(1)
             if time.monotonic() - kept >= settings.checkpoint_seconds:
@@ -231,11 +177,17 @@ class _Run:
             # Added up in float32, whatever the type of the weights.
             for name, value in self.trainable.gradients().items():
                 gradients[name] = gradients[name].add_(value) if name in gradients else value
+        norm = torch.stack([g.norm() for g in gradients.values()]).norm()
+        finite = math.isfinite(total) and math.isfinite(float(norm))
         self.whole = False
-        self._update(gradients, steps)
+        if finite:
+            self._update(gradients, norm, steps)
+        else:
+            self._go_back()
         self.trainable.push()
         self.state.step += 1
-        line: dict[str, Any] = {"step": self.state.step, "loss": round(total, 5)}
+        line: dict[str, Any] = {"step": self.state.step}
+        line |= {"loss": round(total, 5)} if finite else {"broken": self.state.broken}
         last = self.state.step == steps
         if self.held_out and (self.state.step % self.settings.evaluate_every == 0 or last):
             line |= self._evaluate()
@@ -335,6 +287,7 @@ class _Run:
                 peak *= _OWN
         elif self.trainable.moves == "full":
             peak = rates.full
+        peak *= self.state.rate_factor
         warm = max(1, round(self.settings.warm_up * steps))
         step = self.state.step
         if step < warm:
@@ -343,9 +296,9 @@ class _Run:
         return peak * (0.05 + 0.95 * (1 + math.cos(math.pi * share)) / 2)
 
     @torch.no_grad()
-    def _update(self, gradients: dict[str, Tensor], steps: int) -> None:
+    def _update(self, gradients: dict[str, Tensor], norm: Tensor, steps: int) -> None:
         """AdamW with decoupled decay, on the masters."""
-        norm = torch.stack([g.norm() for g in gradients.values()]).norm()
+        self.state.broken = 0
         clip = float(torch.clamp(_CLIP / (norm + 1e-6), max=1.0))
         first, second = _BETAS
         count = self.state.step + 1
@@ -363,11 +316,28 @@ class _Run:
             scale = (square / (1 - second**count)).sqrt_().add_(1e-8)
             master.addcdiv_(mean, scale, value=-rate / (1 - first**count))
 
+    def _go_back(self) -> None:
+        """After a step whose loss or gradients are no numbers: the best masters, half the rate."""
+        state = self.state
+        state.broken += 1
+        if state.broken >= _MOST_BROKEN:
+            raise RecipeError(
+                f"Training broke down at step {state.step + 1}: for {state.broken} steps in a row "
+                "the loss was no number, at half the learning rate each time. Lower "
+                "training.learning_rate, or set training.dtype to float32; if it was so from the "
+                "first step on, the model's own weights may hold such numbers. Start anew with "
+                "--force."
+            )
+        state.rate_factor /= 2
+        state.moments = {}
+        for name, value in state.kept.items():
+            self.trainable.masters[name].copy_(value)
+
     @torch.no_grad()
     def _evaluate(self) -> dict[str, float]:
         """Validation loss and drift on held-out lessons; more replay while over the limit."""
         found: dict[bool, list[Tensor]] = {False: [], True: []}
-        for batch in _split(self.held_out, list(range(len(self.held_out))), 2048):
+        for batch in split_batches(self.held_out, list(range(len(self.held_out))), 2048):
             some, replay = self._divergences([self.held_out[i] for i in batch])
             found[False].append(some[~replay])
             found[True].append(some[replay])
@@ -401,7 +371,7 @@ class _Run:
     def _free_drift(self) -> float:
         """Mean KL on held-out replay, nats a token."""
         free = [lesson for lesson in self.held_out if lesson.replay]
-        batches = _split(free, list(range(len(free))), 2048)
+        batches = split_batches(free, list(range(len(free))), 2048)
         return float(
             torch.cat([self._divergences([free[i] for i in b])[0] for b in batches]).mean()
         )
@@ -429,6 +399,8 @@ class _Run:
         plain = {
             "step": state.step,
             "replay_factor": state.replay_factor,
+            "rate_factor": state.rate_factor,
+            "broken": state.broken,
             "seconds": state.seconds,
             "best": state.best,
             "waited": state.waited,
@@ -449,6 +421,8 @@ class _Run:
         self.state = State(
             step=int(plain["step"]),
             replay_factor=float(plain["replay_factor"]),
+            rate_factor=float(plain.get("rate_factor", 1.0)),
+            broken=int(plain.get("broken", 0)),
             seconds=float(plain["seconds"]),
             best=float(plain["best"]),
             waited=int(plain["waited"]),
