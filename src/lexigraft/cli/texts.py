@@ -123,6 +123,25 @@ def retokenize(
 
 
 @app.command()
+def doctor(json: Json = False) -> None:
+    """Whether this machine can teach, and what would slow it down.
+
+    \b
+      lexigraft doctor
+      lexigraft doctor --json
+
+    Exits with 3 where something stands in the way.
+    """
+    from lexigraft.console import show_health
+    from lexigraft.doctor import doctor as examine
+
+    found = examine()
+    print_json(found) if json else show_health(found)
+    if not found.well:
+        raise typer.Exit(3)
+
+
+@app.command()
 def new(
     lexicon: Annotated[Path, typer.Argument(metavar="LEXICON", help="The file; ends in .yaml.")],
     language: Annotated[

@@ -9,6 +9,7 @@ from __future__ import annotations
 from lexigraft.console.bars import Bars
 from lexigraft.console.comparison import show_comparison
 from lexigraft.console.diagnosis import show_diagnosis, show_plan
+from lexigraft.console.health import show_health
 from lexigraft.console.packs import show_installed, show_pack, show_removed
 from lexigraft.console.reading import is_typed, text_lines, typed_lines
 from lexigraft.console.retokenizing import show_retokenize_plan, show_retokenized
@@ -21,6 +22,7 @@ __all__ = [
     "is_typed",
     "show_comparison",
     "show_diagnosis",
+    "show_health",
     "show_installed",
     "show_new",
     "show_pack",
