@@ -186,6 +186,12 @@ class TrainingRecipe(_Settings):
     )
     warm_up: float = Field(0.06, ge=0, le=1, description="share of the steps with a rising rate")
     replay_weight: float = Field(1.5, ge=0, description="weight of a replay token against others")
+    drift_budget: float = Field(
+        0.03,
+        gt=0,
+        description="what teaching may cost, nats a token: a LoRA is scaled down to it at the end, "
+        "at most to a half",
+    )
     text_weight: float = Field(
         0.25, ge=0, le=1, description="share of the text's own next token in the teacher's target"
     )
@@ -225,7 +231,7 @@ class Limits(_Settings):
     drift_limit: float = Field(
         0.15,
         gt=0,
-        description="mean KL to the untaught model, nats a token; training keeps to it as well",
+        description="mean KL to the untaught model, nats a token; beyond it no term is known",
     )
     leakage_limit: float = Field(
         10.0, gt=0, description="expected emissions of taught terms per 10,000 neutral tokens"

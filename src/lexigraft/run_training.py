@@ -81,7 +81,7 @@ def train_on_texts(
             [lesson for text, lesson in pairs if text.held_out],
             settings,
             keeper,
-            drift_limit=recipe.limits.drift_limit,
+            drift_budget=settings.drift_budget,
             seed=seed,
             renew=renew,
             advance=advance,

@@ -89,7 +89,7 @@ def run(
     keeper: Memory,
     settings: TrainingRecipe = SETTINGS,
     *,
-    drift_limit: float = 0.15,
+    drift_budget: float = 0.15,
     advance: Callable[[int], None] | None = None,
 ) -> None:
     train(
@@ -98,7 +98,7 @@ def run(
         held_out,
         settings,
         keeper,
-        drift_limit=drift_limit,
+        drift_budget=drift_budget,
         seed=0,
         advance=advance,
     )
@@ -218,17 +218,19 @@ def test_without_held_out_lessons_nothing_is_checked(start: Callable[..., Any]) 
 
 
 @pytest.mark.parametrize("limit", [1e-9, 1e9])
-def test_replay_weighs_more_while_drift_is_over_its_limit(
-    start: Callable[..., Any], limit: float
+@pytest.mark.parametrize("moves", ["lora", "full"])
+def test_replay_weighs_more_over_the_budget_where_nothing_can_be_scaled(
+    start: Callable[..., Any], limit: float, moves: Moves
 ) -> None:
-    trainable, lessons, held_out = start()
+    trainable, lessons, held_out = start("byte-tied", moves)
     keeper = Memory()
     settings = SETTINGS.model_copy(update={"evaluate_every": 1})
-    run(trainable, lessons, held_out, keeper, settings, drift_limit=limit)
+    run(trainable, lessons, held_out, keeper, settings, drift_budget=limit)
     assert keeper.kept is not None
     steps = count_steps(lessons, settings, 0)
     factor = keeper.kept[0]["replay_factor"]
-    assert factor == (1.0 if limit > 1 else min(16.0, 1.5**steps))
+    still = limit > 1 or moves == "lora"
+    assert factor == (1.0 if still else min(16.0, 1.5**steps))
 
 
 def test_more_replay_is_less_drift(start: Callable[..., Any]) -> None:
@@ -237,7 +239,7 @@ def test_more_replay_is_less_drift(start: Callable[..., Any]) -> None:
         trainable, lessons, held_out = start()
         keeper = Memory()
         settings = SETTINGS.model_copy(update={"replay_weight": weight, "epochs": 6.0})
-        run(trainable, lessons, [*held_out, lessons[-1]], keeper, settings, drift_limit=1e9)
+        run(trainable, lessons, [*held_out, lessons[-1]], keeper, settings, drift_budget=1e9)
         ends.append(keeper.lines[-1]["drift"])
     assert ends[1] < ends[0]
 
@@ -350,7 +352,7 @@ def test_it_stops_once_validation_has_not_fallen_and_keeps_the_best(
     settings = SETTINGS.model_copy(
         update={"evaluate_every": 1, "patience": 2, "epochs": 40.0, "learning_rate": 0.3}
     )
-    run(trainable, lessons, held_out, keeper, settings, drift_limit=1e9)
+    run(trainable, lessons, held_out, keeper, settings, drift_budget=1e9)
     seen = [line["validation"] for line in keeper.lines if "validation" in line]
     assert len(seen) < count_steps(lessons, settings, 0)
     best = min(seen)
@@ -364,7 +366,7 @@ def test_it_stops_once_validation_has_not_fallen_and_keeps_the_best(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run(again, lessons, held_out, shorter, settings, drift_limit=1e9, advance=interrupt)
+        run(again, lessons, held_out, shorter, settings, drift_budget=1e9, advance=interrupt)
     assert same(ended(again), ended(trainable))
 
 
@@ -374,17 +376,17 @@ def test_patience_of_zero_never_stops(start: Callable[..., Any]) -> None:
     settings = SETTINGS.model_copy(
         update={"evaluate_every": 1, "patience": 0, "learning_rate": 0.3}
     )
-    run(trainable, lessons, held_out, keeper, settings, drift_limit=1e9)
+    run(trainable, lessons, held_out, keeper, settings, drift_budget=1e9)
     assert keeper.lines[-1]["step"] == count_steps(lessons, settings, 0)
 
 
-def test_drift_over_its_limit_is_taken_back_at_the_end(start: Callable[..., Any]) -> None:
+def test_drift_over_its_budget_is_taken_back_at_the_end(start: Callable[..., Any]) -> None:
     ends = {}
     for limit in (1e9, 1e-9):
         trainable, lessons, held_out = start()
         keeper = Memory()
         settings = SETTINGS.model_copy(update={"replay_weight": 0.0})
-        run(trainable, lessons, held_out, keeper, settings, drift_limit=limit)
+        run(trainable, lessons, held_out, keeper, settings, drift_budget=limit)
         ends[limit] = (ended(trainable), keeper.lines[-1])
     whole, half = ends[1e9], ends[1e-9]
     assert "scaled" not in whole[1]
@@ -399,7 +401,7 @@ def test_drift_over_its_limit_is_taken_back_at_the_end(start: Callable[..., Any]
 def test_what_cannot_be_scaled_stays(start: Callable[..., Any], moves: Moves) -> None:
     trainable, lessons, held_out = start("byte-tied", moves)
     keeper = Memory()
-    run(trainable, lessons, held_out, keeper, drift_limit=1e-9)
+    run(trainable, lessons, held_out, keeper, drift_budget=1e-9)
     assert "scaled" not in keeper.lines[-1]
 
 
@@ -431,7 +433,7 @@ def test_broken_off_after_any_step_it_ends_the_same(
 ) -> None:
     trainable, lessons, held_out = start("byte-tied", moves)
     keeper = Memory()
-    run(trainable, lessons, held_out, keeper, drift_limit=1e-9)
+    run(trainable, lessons, held_out, keeper, drift_budget=1e-9)
     wanted, logged = ended(trainable), keeper.logged()
     steps = count_steps(lessons, SETTINGS, 0)
     rarely = SETTINGS.model_copy(update={"checkpoint_seconds": 1e9})
@@ -446,11 +448,11 @@ def test_broken_off_after_any_step_it_ends_the_same(
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            run(broken, lessons, held_out, keeper, rarely, drift_limit=1e-9, advance=interrupt)
+            run(broken, lessons, held_out, keeper, rarely, drift_budget=1e-9, advance=interrupt)
         assert keeper.kept is None or keeper.kept[0]["step"] == stop + 1 or stop == 0
         again = start("byte-tied", moves)[0]
         told: list[int] = []
-        run(again, lessons, held_out, keeper, rarely, drift_limit=1e-9, advance=told.append)
+        run(again, lessons, held_out, keeper, rarely, drift_budget=1e-9, advance=told.append)
         assert same(ended(again), wanted)
         assert keeper.logged() == logged
         assert sum(told) == steps
@@ -463,7 +465,7 @@ def test_broken_off_within_a_step_it_ends_the_same(
     """A signal comes when it comes: with half of an update done no checkpoint is written."""
     trainable, lessons, held_out = start()
     keeper = Memory()
-    run(trainable, lessons, held_out, keeper, drift_limit=1e-9)
+    run(trainable, lessons, held_out, keeper, drift_budget=1e-9)
     wanted, logged = ended(trainable), keeper.logged()
     for turn in (1, 3, 4):
         broken, keeper = start()[0], Memory()
@@ -479,10 +481,10 @@ def test_broken_off_within_a_step_it_ends_the_same(
 
         monkeypatch.setattr(owner, where, once)
         with pytest.raises(KeyboardInterrupt):
-            run(broken, lessons, held_out, keeper, drift_limit=1e-9)
+            run(broken, lessons, held_out, keeper, drift_budget=1e-9)
         monkeypatch.undo()
         again = start()[0]
-        run(again, lessons, held_out, keeper, drift_limit=1e-9)
+        run(again, lessons, held_out, keeper, drift_budget=1e-9)
         assert same(ended(again), wanted)
         assert keeper.logged() == logged
 

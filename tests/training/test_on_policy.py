@@ -157,7 +157,7 @@ def test_a_broken_run_goes_on_with_the_same_texts(begin: Callable[..., Any]) -> 
         settings = ON_POLICY.model_copy(update={"checkpoint_seconds": 1e9, "epochs": 3})
         train(
             student, lessons, [], settings, keeper,
-            drift_limit=1.0, seed=0, renew=rollouts, advance=advance,
+            drift_budget=1.0, seed=0, renew=rollouts, advance=advance,
         )  # fmt: skip
         return student
 

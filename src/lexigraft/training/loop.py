@@ -30,9 +30,9 @@ _DECAY = 0.01
 _CLIP = 1.0
 _MOST_REPLAY = 16.0
 _SCALES = (0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5)
-# The model's own texts drift less than the prose on which it will be judged: 0.022 and 0.035
-# against 0.066 and 0.122 nats a token on the embedded base, before the tail was counted on them.
-_DRIFT_SEEN = 0.4
+# The model's own texts drift less than the prose on which it will be judged: 0.029 and 0.038
+# against 0.048 and 0.056 nats a token on benchmarks/dev.yaml, in pieces and as tokens.
+_DRIFT_SEEN = 0.6
 _BETAS = (0.9, 0.99)
 # What a row has to itself moves more slowly than what it shares with the other forms of its term.
 _OWN = 0.3
@@ -84,19 +84,19 @@ def train(
     settings: TrainingRecipe,
     keeper: Keeper,
     *,
-    drift_limit: float,
+    drift_budget: float,
     seed: int,
     renew: Callable[[int], Mapping[int, Lesson]] | None = None,
     advance: Callable[[int], None] | None = None,
 ) -> None:
     """Trains until the schedule ends or validation no longer falls; the masters hold the best.
 
-    Drift on held-out replay lessons is measured as it goes, and replay weighs more while it is over
-    `drift_limit` (nats a token). What is over it at the end is taken back: the LoRA is scaled down
-    until the held-out drift fits, at most to a half. On KeyboardInterrupt a checkpoint is kept
+    Drift on held-out replay lessons is measured as it goes. What is over `drift_budget` (nats a
+    token) at the end is taken back: the LoRA is scaled down until the held-out drift fits, at most
+    to a half. Where nothing can be scaled, replay weighs more while drift is over the budget. On KeyboardInterrupt a checkpoint is kept
     before it goes on up, unless a step is half done: then the last one counts.
     """
-    run = _Run(trainable, settings, keeper, drift_limit, list(held_out))
+    run = _Run(trainable, settings, keeper, drift_budget, list(held_out))
     run.restore()
     if advance is not None:
         advance(run.state.step)
@@ -151,13 +151,13 @@ class _Run:
         trainable: Trainable,
         settings: TrainingRecipe,
         keeper: Keeper,
-        drift_limit: float,
+        drift_budget: float,
         held_out: list[Lesson],
     ) -> None:
         self.trainable = trainable
         self.settings = settings
         self.keeper = keeper
-        self.drift_limit = drift_limit
+        self.drift_budget = drift_budget
         self.held_out = held_out
         self.is_new = trainable.is_new
         self.unsaid = trainable.unsaid
@@ -335,7 +335,7 @@ class _Run:
 
     @torch.no_grad()
     def _evaluate(self) -> dict[str, float]:
-        """Validation loss and drift on held-out lessons; more replay while over the limit."""
+        """Validation loss and drift on held-out lessons."""
         found: dict[bool, list[Tensor]] = {False: [], True: []}
         for batch in split_batches(self.held_out, list(range(len(self.held_out))), 2048):
             some, replay = self._divergences([self.held_out[i] for i in batch])
@@ -348,9 +348,10 @@ class _Run:
             self._compare(line["validation"])
         if len(free):
             line["drift"] = round(float(free.mean()), 5)
-            over = line["drift"] > _DRIFT_SEEN * self.drift_limit
-            factor = self.state.replay_factor * (1.5 if over else 0.8)
-            self.state.replay_factor = min(_MOST_REPLAY, max(1.0, factor))
+            if not self.trainable.can_scale:
+                over = line["drift"] > _DRIFT_SEEN * self.drift_budget
+                factor = self.state.replay_factor * (1.5 if over else 0.8)
+                self.state.replay_factor = min(_MOST_REPLAY, max(1.0, factor))
         return line
 
     def _compare(self, validation: float) -> None:
@@ -377,7 +378,7 @@ class _Run:
         )
 
     def _back_off(self) -> dict[str, float]:
-        """Scales the LoRA down until drift on held-out replay fits the limit; a line for the log.
+        """Scales the LoRA down until drift on held-out replay fits the budget; a line for the log.
 
         Rows stay: a new token moves no old text, and a half of its row is another word.
         """
@@ -386,7 +387,7 @@ class _Run:
         line = {"drift": self._free_drift()}
         whole = 1.0
         for scale in _SCALES if self.trainable.can_scale else ():
-            if line["drift"] <= _DRIFT_SEEN * self.drift_limit:
+            if line["drift"] <= _DRIFT_SEEN * self.drift_budget:
                 break
             self.trainable.scale(scale / whole)
             whole = scale
