@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lexigraft.disk import free_bytes, size_text
 from lexigraft.embedded import EMBEDDED_NAME, SPACE, cache_folder, cached_base
+from lexigraft.launcher import launched_processes
 from lexigraft.likelihood import has_bfloat16_units
 
 __all__ = ["Finding", "Health", "doctor"]
@@ -159,10 +160,9 @@ def _accelerator() -> Iterator[Finding]:
 
 
 def _launcher() -> Iterator[Finding]:
-    size = os.environ.get("WORLD_SIZE")
-    if size not in (None, "1"):
+    if (count := launched_processes()) > 1:
         advice = "lexigraft teaches in one process: start it without torchrun or accelerate launch."
-        yield _finding("launcher", f"one of {size} processes", "bad", advice)
+        yield _finding("launcher", f"one of {count} processes", "bad", advice)
 
 
 def _cache() -> Iterator[Finding]:

@@ -38,6 +38,7 @@ from lexigraft.export import (
     write_merged,
 )
 from lexigraft.host import Host, load_host
+from lexigraft.launcher import require_one_process
 from lexigraft.lexicon import Lexicon, Route, check_against_tokenizer, dump_lexicon, read_lexicon
 from lexigraft.model_source import resolve_model
 from lexigraft.progress import Progress, Silent
@@ -136,6 +137,7 @@ def teach(
             ExportError: what was given cannot be used; nothing that was finished is lost.
         Interrupted: Ctrl-C; the message says how to go on.
     """
+    require_one_process()
     given = {"writer": writer, "writer_model": writer_model, "templates": templates}
     recipe = with_texts(recipe or Recipe(), **given)
     if route is not None:

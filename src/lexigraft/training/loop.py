@@ -93,8 +93,9 @@ def train(
 
     Drift on held-out replay lessons is measured as it goes. What is over `drift_budget` (nats a
     token) at the end is taken back: the LoRA is scaled down until the held-out drift fits, at most
-    to a half. Where nothing can be scaled, replay weighs more while drift is over the budget. On KeyboardInterrupt a checkpoint is kept
-    before it goes on up, unless a step is half done: then the last one counts.
+    to a half. Where nothing can be scaled, replay weighs more while drift is over the budget. On
+    KeyboardInterrupt a checkpoint is kept before it goes on up, unless a step is half done: then
+    the last one counts.
     """
     run = _Run(trainable, settings, keeper, drift_budget, list(held_out))
     run.restore()
