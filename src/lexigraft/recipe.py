@@ -187,10 +187,10 @@ class TrainingRecipe(_Settings):
     warm_up: float = Field(0.06, ge=0, le=1, description="share of the steps with a rising rate")
     replay_weight: float = Field(1.5, ge=0, description="weight of a replay token against others")
     drift_budget: float = Field(
-        0.03,
+        0.1,
         gt=0,
         description="what teaching may cost, nats a token: a LoRA is scaled down to it at the end, "
-        "at most to a half",
+        "at most to a half; a tight one costs most in what the model says of its terms",
     )
     text_weight: float = Field(
         0.25, ge=0, le=1, description="share of the text's own next token in the teacher's target"
