@@ -194,6 +194,7 @@ def _values(verdict: Any) -> dict[str, Any]:
         "hard_negatives": None if verdict.drift is None else verdict.drift.hard_negative_kl,
         "leakage": None if verdict.leakage is None else verdict.leakage.emissions_per_10k,
         "selectivity": None if verdict.selectivity is None else verdict.selectivity.taught,
+        "said": None if verdict.said is None else verdict.said.model_dump(),
         "judging_seconds": verdict.seconds,
     }
 

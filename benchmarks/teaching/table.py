@@ -107,9 +107,10 @@ def _table(groups: dict[tuple[Any, ...], Cells]) -> list[str]:
         lines += [f"**{lexicon}, {terms} terms**", ""]
         names = " | ".join(COLUMNS.values())
         lines.append(
-            f"| route | method | seeds | {names} | drift | leakage | selective | seconds | MB |"
+            f"| route | method | seeds | {names} | said | drift | leakage | selective "
+            "| seconds | MB |"
         )
-        lines.append("|" + " --- |" * (8 + len(COLUMNS)))
+        lines.append("|" + " --- |" * (9 + len(COLUMNS)))
         for (way, method), cells in mine.items():
             if method == "permuted":
                 continue
@@ -117,6 +118,7 @@ def _table(groups: dict[tuple[Any, ...], Cells]) -> list[str]:
             row = [way, method + older, str(len(cells))]
             row += [_gap_cell(cells, check) for check in COLUMNS]
             row += [
+                _mean([c["said"] for c in cells if c.get("said")], "taught", "{:.2f}".format),
                 _mean(cells, "drift", "{:.3f}".format),
                 _mean(cells, "leakage", "{:.1f}".format),
                 _mean(cells, "selectivity", "{:.2f}".format),

@@ -18,6 +18,7 @@ from lexigraft.checks.names import CHECKS, DECIDING, chosen_checks
 from lexigraft.checks.notes import notes_on
 from lexigraft.checks.old_rows import old_rows
 from lexigraft.checks.results import Answer, CheckSummary, Score, TermVerdict, Verdict
+from lexigraft.checks.said import said
 from lexigraft.checks.spellings import spellings
 from lexigraft.checks.term_from_definition import peers_of
 from lexigraft.checks.untaught import shared_untaught
@@ -97,9 +98,9 @@ def judge(
         overridden = battery.override()
         harm = battery.harm()
         selective = battery.select()
-        said = battery.answers()
+        answers = battery.answers()
     limits = limits or Limits()
-    terms = _terms(lexicon, written, surfaces, battery, said, kept=_keeps(harm, limits))
+    terms = _terms(lexicon, written, surfaces, battery, answers, kept=_keeps(harm, limits))
     notes = notes_on(
         lexicon,
         terms,
@@ -125,6 +126,7 @@ def judge(
         seconds_by_check={check: round(spent, 3) for check, spent in battery.seconds.items()},
         terms=terms,
         checks=battery.summaries,
+        said=said({t.term: t.definition for t in lexicon}, answers),
         alignment=aligned,
         use=used,
         override=overridden,
@@ -168,7 +170,7 @@ def _terms(
     routes: Mapping[str, Route],
     surfaces: Mapping[str, str],
     battery: Battery,
-    said: Mapping[str, tuple[Answer, ...]],
+    answers: Mapping[str, tuple[Answer, ...]],
     *,
     kept: bool,
 ) -> tuple[TermVerdict, ...]:
@@ -189,7 +191,7 @@ def _terms(
                 passed=passed,
                 measured=len(deciding),
                 scores=mine,
-                answers=said.get(term.term, ()),
+                answers=answers.get(term.term, ()),
             )
         )
     return tuple(out)

@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from lexigraft.checks.results import Answer, CheckSummary, Kept, KeptTerm, TermVerdict, Verdict
+from lexigraft.checks.results import (
+    Answer,
+    CheckSummary,
+    Kept,
+    KeptTerm,
+    Said,
+    TermVerdict,
+    Verdict,
+)
 from lexigraft.console import show_run, show_verdict
 
 Screen = Callable[[], str]
@@ -189,3 +197,19 @@ def test_earlier_terms_in_both_languages(
     show_verdict(build_verdict(term, language="ru", kept=earlier(True, False)), run=None)
     said = " ".join(screen().split())
     assert "Термины из runs/words и прежних запусков сохранены: 1 из 2. Утрачены: old1." in said
+
+
+@pytest.mark.parametrize(
+    ("language", "line"),
+    [
+        ("en", "holds 39% of their definitions' words (before: 0%; with the definition in the"),
+        ("ru", "есть 39 % слов из их определений (раньше: 0 %; с определением в запросе: 69 %)"),
+    ],
+)
+def test_what_the_answers_hold_is_told(
+    build_verdict: Build, screen: Screen, tmp_path: Path, language: str, line: str
+) -> None:
+    found = Said(floor=0.0, taught=0.39, ceiling=0.69)
+    verdict = build_verdict(language=language).model_copy(update={"said": found})
+    show_run(run_of(tmp_path, verdict))
+    assert line.replace(" ", "") in screen().replace("\n", "").replace(" ", "").replace("\xa0", "")

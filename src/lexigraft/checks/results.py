@@ -25,6 +25,7 @@ __all__ = [
     "Leakage",
     "OldRows",
     "Override",
+    "Said",
     "Score",
     "Spellings",
     "TermVerdict",
@@ -127,6 +128,14 @@ class Answer(_Value):
     before: str = Field(description="the untaught model")
     after: str = Field(description="the taught model")
     ceiling: str | None = Field(None, description="the untaught model with the definition")
+
+
+class Said(_Value):
+    """The share of a definition's words of meaning that the answers hold, over all terms."""
+
+    floor: float = Field(description="the untaught model")
+    taught: float = Field(description="the taught model; without one, the untaught")
+    ceiling: float = Field(description="the untaught model with the definition in its prompt")
 
 
 class TermVerdict(_Value):
@@ -315,6 +324,7 @@ class Verdict(_Value):
     )
     terms: tuple[TermVerdict, ...] = Field(description="in the lexicon's order")
     checks: dict[str, CheckSummary] = Field(description="every check with questions, by its name")
+    said: Said | None = Field(None, description="what the answers hold of the definitions")
     alignment: Alignment | None = Field(None, description="check 3")
     use: Use | None = Field(None, description="check 7, beside its scores")
     override: Override | None = Field(None, description="check 8")

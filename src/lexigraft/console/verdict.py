@@ -15,7 +15,7 @@ from lexigraft.console.text import bullet, labelled, output, show_next, shown, v
 from lexigraft.console.words import say
 
 if TYPE_CHECKING:
-    from lexigraft.checks.results import Kept, Verdict
+    from lexigraft.checks.results import Kept, Said, Verdict
     from lexigraft.report.harm import Limits
     from lexigraft.report.page import Change, SummaryRow
     from lexigraft.report.strings import Words
@@ -69,6 +69,8 @@ def _verdict(out: Console, verdict: Verdict, limits: Limits) -> None:
     if verdict.taught is not None:
         note = drift_sentence(verdict, limits, words)
         out.print()
+        if verdict.said is not None:
+            out.print(_said(verdict.said, words))
         out.print(shown(note.text, _TONES.get(note.tone, "")))
         if verdict.leakage is not None:
             out.print(_leakage(verdict.leakage.emissions_per_10k, limits, words))
@@ -76,6 +78,13 @@ def _verdict(out: Console, verdict: Verdict, limits: Limits) -> None:
         out.print(_kept(verdict.kept, words))
     for remark in verdict.notes:
         out.print(bullet(remark))
+
+
+def _said(found: Said, words: Words) -> Text:
+    language = words.language
+    floor, ceiling = words.percent(found.floor), words.percent(found.ceiling)
+    before = say("said.before", language, floor=floor, ceiling=ceiling)
+    return shown(say("said", language, taught=words.percent(found.taught), before=before))
 
 
 def _kept(found: Kept, words: Words) -> Text:

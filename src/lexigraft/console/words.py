@@ -59,6 +59,14 @@ WORDS: dict[str, dict[Language, str]] = {
         "en": "Leaks: how often the term turns up in 10,000 tokens of neutral text.",
         "ru": "Утечка: сколько раз термин появляется на 10\u00a0000 токенов нейтрального текста.",
     },
+    "said": {
+        "en": "What it says of the terms holds {taught} of their definitions' words{before}.",
+        "ru": "В ответах о терминах есть {taught} слов из их определений{before}.",
+    },
+    "said.before": {
+        "en": " (before: {floor}; with the definition in the prompt: {ceiling})",
+        "ru": " (раньше: {floor}; с определением в запросе: {ceiling})",
+    },
     "leakage": {
         "en": "Taught terms turn up {value} times in 10,000 tokens of neutral text{limit}.",
         "ru": "Лишних появлений терминов на 10\u00a0000 нейтральных токенов: {value}{limit}.",
