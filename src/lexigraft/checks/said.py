@@ -22,7 +22,7 @@ about after also another because been before being between both does each else e
 into made makes many more most much must nobody nothing often only other others over same some
 someone something such than that their them then there these they thing this those through under
 until used very were what when where which while whose will with without
-без более больше будто была были было быть весь всегда всего всех даже другие другого другой если
+без более больше будто была были быть весь всегда всего всех даже другие другого другой если
 есть ещё зачем здесь иначе каждый какой когда котором которого которое которой которую которые
 который которых лишь между менее может можно надо него нечто никто ничто обычно один около очень
 перед после потому почти просто самый свой свою себе себя сразу также такой того тоже только
