@@ -79,7 +79,7 @@ def test_what_is_missing_stands_in_the_way(
 
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("LEXIGRAFT_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "no")
     monkeypatch.setattr(rooms, "version", version)
     monkeypatch.setattr(rooms, "free_bytes", lambda folder: 1_000_000)
     monkeypatch.setattr(rooms, "find_spec", lambda name: None)
@@ -98,7 +98,7 @@ def test_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     done = CliRunner().invoke(app, ["doctor"])
     assert done.exit_code == 0
     assert "Nothing stands in the way." in done.stdout
-    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "no")
     done = CliRunner().invoke(app, ["doctor", "--json"])
     assert done.exit_code == 3
     assert {f["what"] for f in json.loads(done.stdout)["findings"]} >= {"python", "launcher"}

@@ -17,8 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lexigraft.disk import free_bytes, size_text
 from lexigraft.embedded import EMBEDDED_NAME, SPACE, cache_folder, cached_base
-from lexigraft.launcher import launched_processes
 from lexigraft.likelihood import has_bfloat16_units
+from lexigraft.processes import launched_processes, started_by_accelerate
 
 __all__ = ["Finding", "Health", "doctor"]
 
@@ -160,9 +160,11 @@ def _accelerator() -> Iterator[Finding]:
 
 
 def _launcher() -> Iterator[Finding]:
-    if (count := launched_processes()) > 1:
-        advice = "lexigraft teaches in one process: start it without torchrun or accelerate launch."
-        yield _finding("launcher", f"one of {count} processes", "bad", advice)
+    if started_by_accelerate():
+        advice = "It starts no more on a CPU: torchrun does, and for one none is needed."
+        yield _finding("launcher", "accelerate launch started one process", "bad", advice)
+    elif (count := launched_processes()) > 1:
+        yield _finding("launcher", f"one of {count} processes, which share a run's work")
 
 
 def _cache() -> Iterator[Finding]:

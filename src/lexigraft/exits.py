@@ -43,12 +43,18 @@ class Commands(TyperGroup):
 
 @contextmanager
 def _explained(command: Any) -> Iterator[None]:
-    from lexigraft.errors import LexigraftError
+    from lexigraft.errors import ElsewhereError, Interrupted, LexigraftError
+    from lexigraft.processes import launched_rank
 
+    rank = launched_rank()
     try:
         yield
     except LexigraftError as error:
-        raise _exit(str(error), error.exit_code) from error
+        # What stops all processes is said once, by the one that leads.
+        if rank and isinstance(error, ElsewhereError | Interrupted):
+            raise typer.Exit(error.exit_code) from error
+        message = f"Process {rank} of the run: {error}" if rank else str(error)
+        raise _exit(message, error.exit_code) from error
     except KeyboardInterrupt as error:
         more = " with --resume to go on" if command() in _RESUMABLE else ""
         raise _exit(f"Stopped. Run the same command again{more}.", 130) from error

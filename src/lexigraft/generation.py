@@ -12,8 +12,12 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lexigraft.host import quiet
 from lexigraft.likelihood import document_start, encode
+from lexigraft.processes import current
 
 __all__ = ["decode_together", "end_ids", "greedy", "prompt_ids", "sample"]
+
+_NEXT_BATCH = 1_000_003
+"""Between the seeds of two batches, so that each can be written without the ones before it."""
 
 
 def prompt_ids(tokenizer: PreTrainedTokenizerBase, prompt: str) -> list[int]:
@@ -33,6 +37,7 @@ def greedy(
     prompts: Sequence[str],
     *,
     max_new_tokens: int = 24,
+    advance: Callable[[int], None] | None = None,
 ) -> list[str]:
     """The likeliest continuation of each prompt, token by token, exactly as any user gets it.
 
@@ -40,13 +45,17 @@ def greedy(
     prompt at a time and without padding: the text of plain transformers and of `compare`.
     """
     out = []
-    for prompt in prompts:
+    for prompt in current().mine(prompts):
         inputs: Any = tokenizer(prompt, return_tensors="pt").to(model.device)
         generate: Any = model.generate
         with quiet(), torch.inference_mode():
             whole = generate(**inputs, do_sample=False, max_new_tokens=max_new_tokens)
         out.append(_text(tokenizer, whole[0, inputs["input_ids"].shape[1] :].tolist()))
-    return out
+        if advance is not None:
+            advance(1)
+    if advance is not None and len(out) < len(prompts):
+        advance(len(prompts) - len(out))  # what other processes wrote
+    return current().gather(out)
 
 
 @torch.inference_mode()
@@ -108,9 +117,10 @@ def sample(
 
     Prompts are sorted by length, padded on the left and decoded together, and only the `top_k`
     likeliest tokens are drawn from: nucleus sampling sorts the whole vocabulary at every step, and
-    takes more than three times as long. The same seed gives the same texts.
+    takes more than three times as long. The same seed gives the same texts, by however many
+    processes.
     """
-    generator = torch.Generator(device=model.device).manual_seed(seed)
+    generator = torch.Generator(device=model.device)
 
     def pick(logits: Tensor) -> Tensor:
         best = (logits / temperature).topk(min(top_k, logits.shape[1]))
@@ -119,15 +129,22 @@ def sample(
 
     ends = _stops(tokenizer)
     ids = [document_start(tokenizer) + encode(tokenizer, p) for p in prompts]
-    out = [""] * len(prompts)
     order = sorted(range(len(ids)), key=lambda i: (len(ids[i]), i))
-    for first in range(0, len(order), batch):
-        some = order[first : first + batch]
+    batches = [order[first : first + batch] for first in range(0, len(order), batch)]
+    written, told = [], 0
+    for number, some in current().mine(list(enumerate(batches))):
+        generator.manual_seed(seed + _NEXT_BATCH * number)
         found = decode_together(model, [ids[i] for i in some], max_new_tokens, pick, ends)
-        for index, said in zip(some, found, strict=True):
-            out[index] = _text(tokenizer, said).split("\n", 1)[0]
+        written.append([_text(tokenizer, said).split("\n", 1)[0] for said in found])
+        told += len(some)
         if advance is not None:
             advance(len(some))
+    out = [""] * len(prompts)
+    for some, lines in zip(batches, current().gather(written), strict=True):
+        for index, line in zip(some, lines, strict=True):
+            out[index] = line
+    if advance is not None and told < len(prompts):
+        advance(len(prompts) - told)  # what other processes wrote
     return out
 
 

@@ -23,6 +23,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from lexigraft.processes import current
+
 __all__ = [
     "Pair",
     "document_start",
@@ -326,14 +328,21 @@ def token_log_probabilities(
         on_cpu = output_rows(model).device.type == "cpu"
         batch_tokens = BATCH_TOKENS if on_cpu else _CUDA_BATCH_TOKENS
     found: dict[tuple[int, ...], list[float]] = {}
-    for batch in length_batches([len(tree.tokens) for tree in trees], batch_tokens):
+    batches = list(length_batches([len(tree.tokens) for tree in trees], batch_tokens))
+    read, told = [], 0
+    for batch in current().mine(batches):
         some = [trees[i] for i in batch]
         with rough_products(model, rough):
-            scores = iter(_read(model, some, packed))
-        for index, size in (pair for tree in some for pair in tree.pairs):
-            found[keys[index]] = [next(scores) for _ in range(size)]
+            read.append(list(_read(model, some, packed)))
         if advance is not None:
             advance(sum(len(tree.pairs) for tree in some))
+        told += sum(len(tree.pairs) for tree in some)
+    for batch, values in zip(batches, current().gather(read), strict=True):
+        scores = iter(values)
+        for index, size in (pair for i in batch for pair in trees[i].pairs):
+            found[keys[index]] = [next(scores) for _ in range(size)]
+    if advance is not None and told < len(todo):
+        advance(len(todo) - told)  # what other processes did
     return [found[(*p.prefix, -1, *p.continuation)] for p in pairs]
 
 

@@ -186,6 +186,12 @@ class TrainingRecipe(_Settings):
     )
     warm_up: float = Field(0.06, ge=0, le=1, description="share of the steps with a rising rate")
     replay_weight: float = Field(1.5, ge=0, description="weight of a replay token against others")
+    leakage_weight: float = Field(
+        30.0,
+        ge=1,
+        description="weight of what new tokens get where the model shall stay as it was, against "
+        "all else that changes there; 1: the plain KL",
+    )
     drift_budget: float = Field(
         0.1,
         gt=0,

@@ -29,6 +29,7 @@ from lexigraft.corpus import (
 from lexigraft.earlier import Earlier
 from lexigraft.errors import WriterError
 from lexigraft.lexicon import Lexicon
+from lexigraft.processes import current
 from lexigraft.progress import Progress
 from lexigraft.recipe import Recipe, TextsRecipe, with_texts
 from lexigraft.spelling import Spelling
@@ -119,7 +120,7 @@ def texts_to_learn(
         WriterError: of `ask_writer`.
     """
     wanted, tables = recipe.texts, templates.tables if templates else BUILT_IN
-    answers = ask_writer(space, lexicon, wanted, progress)
+    answers = current().lead(lambda: ask_writer(space, lexicon, wanted, progress))
     with progress.stage(title, texts_to_write(spelling, recipe, earlier)) as advance:
         model = copied()
         kept = kept_texts(

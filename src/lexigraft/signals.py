@@ -11,6 +11,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from lexigraft.likelihood import head_slices, hidden_states, length_batches, output_rows
+from lexigraft.processes import current
 
 __all__ = ["Signal", "signals_of"]
 
@@ -49,8 +50,9 @@ def signals_of(
         keep_states: whether the signals hold the hidden states as well.
     """
     head = output_rows(model)
-    out: dict[int, Signal] = {}
-    for batch in length_batches([len(a) + len(b) for a, b in asked], _TEACHER_TOKENS):
+    batches = list(length_batches([len(a) + len(b) for a, b in asked], _TEACHER_TOKENS))
+    found: list[list[Signal]] = []
+    for batch in current().mine(batches):
         grid = torch.zeros(len(batch), max(sum(map(len, asked[i])) for i in batch)).long()
         rows: list[int] = []
         columns: list[int] = []
@@ -68,14 +70,21 @@ def signals_of(
             for some in head_slices(len(states), len(head))
         ]
         ids, values, own = (torch.cat(p).cpu() for p in zip(*parts, strict=True))
-        offset = 0
+        signals, offset = [], 0
         for index in batch:
             end = offset + len(asked[index][1])
             held = states[offset:end].cpu().clone() if keep_states else None
-            out[index] = Signal(ids[offset:end], values[offset:end], own[offset:end], held)
+            some = slice(offset, end)
+            signals.append(Signal(ids[some].clone(), values[some].clone(), own[some].clone(), held))
             offset = end
+        found.append(signals)
         if advance is not None:
             advance(len(batch))
+    out: dict[int, Signal] = {}
+    for batch, signals in zip(batches, current().gather(found), strict=True):
+        out.update(zip(batch, signals, strict=True))
+    if advance is not None and (others := len(asked) - sum(map(len, found))):
+        advance(others)
     return [out[i] for i in range(len(asked))]
 
 

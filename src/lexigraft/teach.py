@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from dataclasses import replace as changed
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Literal, cast
 
@@ -25,7 +25,8 @@ from lexigraft.base_reference import reference_to
 from lexigraft.continuing import require_same_forms
 from lexigraft.corpus import TemplateFile
 from lexigraft.diagnose import Diagnosis, diagnose_terms
-from lexigraft.earlier import Earlier, read_earlier
+from lexigraft.distributed import Terminated, joined
+from lexigraft.earlier import Earlier
 from lexigraft.errors import Interrupted, SpellingError
 from lexigraft.export import (
     adapter_refusal,
@@ -38,14 +39,14 @@ from lexigraft.export import (
     write_merged,
 )
 from lexigraft.host import Host, load_host
-from lexigraft.launcher import require_one_process
-from lexigraft.lexicon import Lexicon, Route, check_against_tokenizer, dump_lexicon, read_lexicon
-from lexigraft.model_source import resolve_model
+from lexigraft.lexicon import Lexicon, Route, check_against_tokenizer, dump_lexicon
+from lexigraft.processes import current
 from lexigraft.progress import Progress, Silent
 from lexigraft.recipe import Recipe, dump_recipe, with_texts
 from lexigraft.report import write_model_card, write_report
-from lexigraft.retokenize import Corpus, Mined, Options, find_files, mine
+from lexigraft.retokenize import Corpus, Mined, Options, mine
 from lexigraft.rows import save_rows
+from lexigraft.run_given import read_given
 from lexigraft.run_rows import rows_to_move
 from lexigraft.run_settings import moves_of, moving_routes, training_dtype
 from lexigraft.run_texts import (
@@ -137,40 +138,43 @@ def teach(
             ExportError: what was given cannot be used; nothing that was finished is lost.
         Interrupted: Ctrl-C; the message says how to go on.
     """
-    require_one_process()
-    given = {"writer": writer, "writer_model": writer_model, "templates": templates}
-    recipe = with_texts(recipe or Recipe(), **given)
+    recipe = with_texts(
+        recipe or Recipe(), writer=writer, writer_model=writer_model, templates=templates
+    )
     if route is not None:
         recipe = recipe.model_copy(update={"route": route})
-    progress = progress or Silent()
-    path = None if isinstance(lexicon, Lexicon) else Path(lexicon)
-    terms = lexicon if isinstance(lexicon, Lexicon) else read_lexicon(lexicon)
-    sources = find_files(corpus, without=Path(output).expanduser()) if corpus else None
     reading = Options(field=field, skip_bad=skip_bad, passages=recipe.texts.passages)
-    tables = templates_of(recipe.texts)
-    resolve_model(model, progress.say)
-    earlier = read_earlier(model, terms, output, replace=replace, lexicon_path=path)
     try:
-        with Workspace.open(output, create=True, resume=resume, force=force) as space:
-            run = _Run(
-                space=space,
-                model=str(model),
-                revision=revision,
-                lexicon=terms if earlier is None else earlier.on_earlier_routes(terms),
-                earlier=earlier,
-                lexicon_path=path,
-                recipe=recipe,
-                templates=tables,
-                seed=seed,
-                progress=progress,
-                corpus=sources,
-                reading=reading,
-                allow_changes=allow_changes,
-            )
-            run.everything()
+        with joined() as processes:
+            progress = (progress if processes.leads else None) or Silent()
+
+            look = partial(read_given, model, lexicon, output, corpus, replace, progress)
+            given = processes.first(look)
+            tables = processes.first(partial(templates_of, recipe.texts))
+            opened = partial(Workspace.open, output, create=True, resume=resume, force=force)
+            with processes.first(opened) as space:
+                run = _Run(
+                    space=space,
+                    model=str(model),
+                    revision=revision,
+                    lexicon=given.lexicon,
+                    earlier=given.earlier,
+                    lexicon_path=given.lexicon_path,
+                    recipe=recipe,
+                    templates=tables,
+                    seed=seed,
+                    progress=progress,
+                    corpus=given.corpus,
+                    reading=reading,
+                    allow_changes=allow_changes,
+                )
+                run.everything()
     except KeyboardInterrupt as stop:
+        why = "Stopped."
+        if isinstance(stop, Terminated):
+            why = "Stopped by the launcher, as when another process of the run has ended."
         raise Interrupted(
-            f"Stopped. Nothing that was finished is lost: run the same command with --resume and "
+            f"{why} Nothing that was finished is lost: run the same command with --resume and "
             f"{output} goes on where it was."
         ) from stop
     return space
@@ -231,21 +235,32 @@ class _Run:
             continues=() if self.earlier is None else self.earlier.chain,
             replaced=tuple(c.term for c in self.earlier.corrected) if self.earlier else (),
         )
-        self.space.begin(identity, installed_versions())
-        self.space.write_text(self.space.lexicon, dump_lexicon(self.lexicon))
-        kept = as_kept(self.recipe, self.templates, self.space)
-        self.space.write_text(self.space.recipe, dump_recipe(kept))
-        if self.earlier is not None and not self.space.earlier.is_file():
-            self.space.write_json(self.space.earlier, self.earlier)
+
+        def begin() -> None:
+            self.space.begin(identity, installed_versions())
+            self.space.write_text(self.space.lexicon, dump_lexicon(self.lexicon))
+            kept = as_kept(self.recipe, self.templates, self.space)
+            self.space.write_text(self.space.recipe, dump_recipe(kept))
+            if self.earlier is not None and not self.space.earlier.is_file():
+                self.space.write_json(self.space.earlier, self.earlier)
+
+        current().lead(begin)
+        self.space.reread()
 
     @contextmanager
     def _stage(self, stage: Stage) -> Iterator[None]:
+        """All processes come out of it with the stage done and everything that it wrote there."""
         began = time.monotonic()
         yield
         self.space.mark_done(stage, time.monotonic() - began)
+        current().wait()
+        self.space.reread()
+
+    def _is_done(self, stage: Stage) -> bool:
+        return current().same(self.space.is_done(stage))
 
     def _diagnose(self) -> None:
-        if self.space.is_done("diagnosis"):
+        if self._is_done("diagnosis"):
             return
         route = None if self.recipe.route == "auto" else self.recipe.route
         with (
@@ -299,9 +314,10 @@ class _Run:
         )
         self.spelling: Spelling = spelling
         self.tokenizer: PreTrainedTokenizerBase = tokenizer
-        if self.space.is_done("spelling"):
+        if self._is_done("spelling"):
             return
-        with self._stage("spelling"), self.progress.stage(_TITLES["spelling"], None):
+
+        def keep() -> None:
             moves_of(self.recipe, moving_routes(spelling, self.corrected))
             require_same_forms(self.earlier, self.host.tokenizer, tokenizer)
             proof = prove(
@@ -317,27 +333,33 @@ class _Run:
                 written = spelling.model_dump_json(indent=2)
                 (folder / "spelling.json").write_text(written, encoding="utf-8")
 
+        with self._stage("spelling"), self.progress.stage(_TITLES["spelling"], None):
+            current().lead(keep)
+
     def _read_corpus(self) -> None:
-        if self.corpus is None or self.space.is_done("corpus"):
+        if self.corpus is None or self._is_done("corpus"):
             return
         with self._stage("corpus"):
-            found = mine(
-                self.corpus,
-                self.reading,
-                self.lexicon,
-                self.spelling,
-                self.host.tokenizer,
-                self.tokenizer,
-                self.progress,
+            current().lead(partial(self._mine, self.corpus))
+
+    def _mine(self, corpus: Corpus) -> None:
+        found = mine(
+            corpus,
+            self.reading,
+            self.lexicon,
+            self.spelling,
+            self.host.tokenizer,
+            self.tokenizer,
+            self.progress,
+        )
+        if found.changed_words and not self.allow_changes:
+            words = ", ".join(repr(word) for word in found.changed_words[:10])
+            raise SpellingError(
+                f"Other words of the corpus than the terms would have other tokens: {words}.\n"
+                "If that is acceptable, run the same command with --resume --allow-changes; "
+                "else route the terms that cause it `subword` or `marker`."
             )
-            if found.changed_words and not self.allow_changes:
-                words = ", ".join(repr(word) for word in found.changed_words[:10])
-                raise SpellingError(
-                    f"Other words of the corpus than the terms would have other tokens: {words}.\n"
-                    "If that is acceptable, run the same command with --resume --allow-changes; "
-                    "else route the terms that cause it `subword` or `marker`."
-                )
-            self.space.write_json(self.space.corpus, found)
+        self.space.write_json(self.space.corpus, found)
 
     def _passages(self) -> dict[str, list[str]]:
         """The corpus' passages by term; none without a corpus."""
@@ -347,24 +369,27 @@ class _Run:
         return {term.term: found.of(term.term) for term in self.lexicon}
 
     def _first_rows(self) -> None:
-        if self.space.is_done("rows") or not self.moving_tokens:
+        if self._is_done("rows") or not self.moving_tokens:
             return
         with self._stage("rows"):
-            rows = rows_to_move(
-                self.host,
-                self.tokenizer,
-                self.lexicon,
-                self.spelling,
-                self.corrected,
-                self.recipe.rows,
-                copied=self._fast_copy,
-                title=_TITLES["rows"],
-                seed=self.seed,
-                progress=self.progress,
-            )
-            if rows is not None:
-                with self.space.writing_file(self.space.rows) as partial:
-                    save_rows(rows, partial)
+            current().lead(self._initialise)
+
+    def _initialise(self) -> None:
+        rows = rows_to_move(
+            self.host,
+            self.tokenizer,
+            self.lexicon,
+            self.spelling,
+            self.corrected,
+            self.recipe.rows,
+            copied=self._fast_copy,
+            title=_TITLES["rows"],
+            seed=self.seed,
+            progress=self.progress,
+        )
+        if rows is not None:
+            with self.space.writing_file(self.space.rows) as partial:
+                save_rows(rows, partial)
 
     def _fast_copy(self) -> PreTrainedModel:
         """A copy of the untaught model to write and train with, in its type and on its device."""
@@ -376,7 +401,7 @@ class _Run:
         return cast(PreTrainedModel, model.to(device=device, dtype=dtype))
 
     def _write_texts(self) -> None:
-        if self.space.is_done("texts"):
+        if self._is_done("texts"):
             return
         with self._stage("texts"):
             texts = texts_to_learn(
@@ -396,7 +421,7 @@ class _Run:
             self.space.write_lines(self.space.texts, texts)
 
     def _train(self) -> None:
-        if self.space.is_done("training"):
+        if self._is_done("training"):
             return
         with self._stage("training"):
             taught = train_on_texts(
@@ -414,14 +439,20 @@ class _Run:
                 progress=self.progress,
             )
             taught = changed(taught, old_ids=tuple(t.id for t in self.corrected))
-            with self.space.writing_file(self.space.training / "taught.safetensors") as partial:
-                save_taught(taught, partial)
+            if current().leads:
+                path = self.space.training / "taught.safetensors"
+                with self.space.writing_file(path) as partial:
+                    save_taught(taught, partial)
         # What only an unfinished training needs.
         FolderKeeper(self.space).forget()
 
     def _export(self) -> None:
-        if self.space.is_done("model") and self.space.is_done("adapter"):
+        if self._is_done("model") and self._is_done("adapter"):
             return
+        current().lead(self._write_exports)
+        self.space.reread()
+
+    def _write_exports(self) -> None:
         taught = load_taught(self.space.training / "taught.safetensors")
         # A host of its own: merging changes the model in place, and verifying needs the untaught.
         host = Host(
@@ -452,7 +483,7 @@ class _Run:
                 )
 
     def _verify(self) -> None:
-        if self.space.is_done("verdict"):
+        if self._is_done("verdict"):
             return
         with self._stage("verdict"):
             verify(self.space.root, base=self.host, progress=self.progress)
@@ -460,8 +491,9 @@ class _Run:
     def _report(self) -> None:
         # Written on every run: it costs a moment, and shows all stages' times.
         with self._stage("report"), self.progress.stage(_TITLES["report"], None):
-            write_report(self.space.root)
-            write_model_card(self.space.root)
+            if current().leads:
+                write_report(self.space.root)
+                write_model_card(self.space.root)
 
 
 def _digest(text: str) -> str:

@@ -2,7 +2,7 @@
 
 Nothing in it is ever half written: a file or folder is written beside its place under a `.partial`
 name, flushed to the disk and renamed. So a run that is killed at any moment goes on from its last
-finished stage.
+finished stage. Where several processes do a run, the one that leads alone writes.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from pydantic import BaseModel
 
 from lexigraft.disk import explained_writes, fsync_folder, require_space
 from lexigraft.errors import RunError
+from lexigraft.processes import current
 from lexigraft.run_record import (
     RECORD,
     Identity,
@@ -69,6 +70,8 @@ class Workspace:
             space = cls(root)
             space._record = read_record(root, must_exist=True)
             return space
+        if not current().leads:
+            return cls._following(root)
         if root.exists() and not root.is_dir():
             raise RunError(f"{root} is a file; a run needs a folder. Name another one.")
         # Looked at before anything is written, so that a foreign folder stays as it was.
@@ -87,6 +90,22 @@ class Workspace:
             space.close()
             raise
         return space
+
+    @classmethod
+    def _following(cls, root: Path) -> Workspace:
+        """The folder that the leading process has opened, and holds the lock of."""
+        if not root.is_dir():
+            raise RunError(
+                f"{root} is not there on this machine. All processes of a run need its folder at "
+                "the same path: name one on a file system that they share."
+            )
+        space = cls(root)
+        space.reread()
+        return space
+
+    def reread(self) -> None:
+        """Takes the record as it stands in the folder: another process may have written it."""
+        self._record = read_record(self.root, must_exist=False)
 
     def close(self) -> None:
         """Gives the lock back; the folder stays as it is."""
@@ -245,8 +264,9 @@ class Workspace:
         self._write_record(self.record.model_copy(update={"stages": kept}))
 
     def _write_record(self, record: RunRecord) -> None:
-        self.write_json(self.root / RECORD, record)
-        self._record = record
+        if current().leads:
+            self.write_json(self.root / RECORD, record)
+            self._record = record
 
     # --- writing and reading ---
 
@@ -297,6 +317,8 @@ class Workspace:
 
     def write_text(self, path: Path, content: str) -> None:
         """Writes `content` to `path` as UTF-8, whole or not at all."""
+        if not current().leads:
+            return
         data = content.encode("utf-8")
         with self.writing_file(path, needs=len(data)) as partial:
             partial.write_bytes(data)
@@ -313,6 +335,8 @@ class Workspace:
 
     def append_line(self, path: Path, value: Mapping[str, Any]) -> None:
         """Adds one JSON object to a log. A kill may cut its last line; `read_lines` skips it."""
+        if not current().leads:
+            return
         with explained_writes(self.root, path.name):
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("a+b") as file:

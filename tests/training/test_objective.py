@@ -197,3 +197,15 @@ def test_the_gradient_of_the_whole_is_finite_where_the_teacher_is_silent() -> No
     assert student.grad is not None
     assert bool(torch.isfinite(student.grad).all())
     assert float(student.grad[:, list(NEW)].min()) > 0
+
+
+def test_what_new_rows_get_weighs_more_and_nothing_else_does() -> None:
+    student, teacher = logits(1), logits(2)
+    plain = whole_divergence(student, teacher, IS_NEW)
+    heavy = whole_divergence(student, teacher, IS_NEW, 30.0)
+    leaked = torch.softmax(student.double(), -1)[:, IS_NEW].sum(1)
+    torch.testing.assert_close(heavy - plain, (-29 * torch.log1p(-leaked)).float())
+    silent = student.masked_fill(IS_NEW, -50.0)
+    torch.testing.assert_close(
+        whole_divergence(silent, teacher, IS_NEW, 30.0), whole_divergence(silent, teacher, IS_NEW)
+    )

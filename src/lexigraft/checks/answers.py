@@ -15,6 +15,7 @@ from lexigraft.checks.portions import PARTS, portions
 from lexigraft.checks.prompts import ANSWER_PROMPTS, definition_line
 from lexigraft.generation import decode_together, end_ids, greedy, prompt_ids
 from lexigraft.lexicon import Lexicon
+from lexigraft.processes import current
 
 __all__ = ["answer_prompts", "answers", "greedy_texts", "shown"]
 
@@ -98,16 +99,21 @@ def greedy_texts(
     order = sorted(range(len(prompts)), key=lambda i: (len(ids[i]), i))
     if not _is_plain(model):
         order = []
-    for first in range(0, len(order), _BATCH):
-        some = order[first : first + _BATCH]
-        found = _decode_together(model, tokenizer, [ids[i] for i in some], max_new_tokens)
+    batches = [order[first : first + _BATCH] for first in range(0, len(order), _BATCH)]
+    said = [
+        _decode_together(model, tokenizer, [ids[i] for i in some], max_new_tokens)
+        for some in current().mine(batches)
+    ]
+    for some, found in zip(batches, current().gather(said), strict=True):
         for index, (text, sure) in zip(some, found, strict=True):
             out[index] = text if sure or not exact else None
-    for index, prompt in enumerate(prompts):
-        if out[index] is None:
-            [out[index]] = greedy(model, tokenizer, [prompt], max_new_tokens=max_new_tokens)
-        if advance is not None:
-            advance(1)
+    close = [index for index, text in enumerate(out) if text is None]
+    if advance is not None:
+        advance(len(prompts) - len(close))
+    asked = [prompts[index] for index in close]
+    texts = greedy(model, tokenizer, asked, max_new_tokens=max_new_tokens, advance=advance)
+    for index, text in zip(close, texts, strict=True):
+        out[index] = text
     return [text or "" for text in out]
 
 

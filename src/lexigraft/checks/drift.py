@@ -29,6 +29,7 @@ from lexigraft.likelihood import (
     length_batches,
     output_rows,
 )
+from lexigraft.processes import current
 
 __all__ = [
     "Reading",
@@ -121,16 +122,20 @@ def read_texts(
     head = output_rows(judged.model)
     found: list[Tensor] = [torch.empty(0)] * len(ids)
     tell = portions(advance, len(ids))
-    for batch in length_batches([len(some) for some in ids], _BATCH_TOKENS):
+    batches = list(length_batches([len(some) for some in ids], _BATCH_TOKENS))
+    read: list[list[Tensor]] = []
+    for batch in current().mine(batches):
         width = max(len(ids[index]) for index in batch)
         grid = torch.zeros(len(batch), width, dtype=torch.long)
         for row, index in enumerate(batch):
             grid[row, : len(ids[index])] = torch.tensor(ids[index])
         states = hidden_states(judged.model, grid.to(head.device))
-        for row, index in enumerate(batch):
-            found[index] = states[row, : len(ids[index]) - 1].clone()
+        read.append([states[r, : len(ids[i]) - 1].clone() for r, i in enumerate(batch)])
         tell(len(batch))
-    tell(0 if ids else 1)
+    for batch, some in zip(batches, current().gather(read), strict=True):
+        for index, one in zip(batch, some, strict=True):
+            found[index] = one.to(head.device)
+    tell(len(ids) - sum(map(len, read)) if ids else 1)
     states = torch.cat(found) if found else torch.empty(0, head.shape[1], device=head.device)
     return Reading(tuple(texts), tuple(ids), states)
 

@@ -115,6 +115,7 @@ def teach(
         raise typer.BadParameter("--resume keeps the run and --force throws it away: give one.")
     import lexigraft
     from lexigraft.console import Bars, show_run
+    from lexigraft.processes import launched_rank
 
     options: dict[str, Any] = {
         "recipe": _recipe(recipe, tune=tune, route=route),
@@ -125,8 +126,9 @@ def teach(
         "replace": replace or (),
         "revision": revision,
     }
-    if dry_run:
+    if dry_run and launched_rank() == 0:
         _show_plan(model, lexicon, output=output, **options)
+    if dry_run:
         return
     space = lexigraft.teach(
         model,
@@ -141,7 +143,8 @@ def teach(
         force=force,
         progress=Bars(),
     )
-    show_run(space.root)
+    if launched_rank() == 0:
+        show_run(space.root)
 
 
 def _recipe(path: Path | None, **given: str | None) -> Recipe:

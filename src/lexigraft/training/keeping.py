@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from lexigraft.corpus import Text
+from lexigraft.processes import current
 from lexigraft.workspace import Workspace
 
 __all__ = ["FolderKeeper"]
@@ -34,7 +35,9 @@ class FolderKeeper:
             return plain, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
 
     def save(self, plain: dict[str, Any], tensors: dict[str, Tensor]) -> None:
-        """Keeps a checkpoint in place of the last one."""
+        """Keeps a checkpoint in place of the last one; the leading process does."""
+        if not current().leads:
+            return
         path = self._checkpoint
         needs = sum(t.numel() * t.element_size() for t in tensors.values())
         with self.space.writing_file(path, needs=needs) as partial:
@@ -42,7 +45,8 @@ class FolderKeeper:
 
     def forget(self) -> None:
         """Removes what only an unfinished training needs."""
-        self._checkpoint.unlink(missing_ok=True)
+        if current().leads:
+            self._checkpoint.unlink(missing_ok=True)
 
     @property
     def _checkpoint(self) -> Path:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from lexigraft.errors import RecipeError
 from lexigraft.likelihood import head_slices
+from lexigraft.processes import current
 from lexigraft.recipe import TrainingRecipe
 from lexigraft.training.lessons import Lesson
 from lexigraft.training.objective import kept_divergence, whole_divergence
@@ -174,10 +175,13 @@ class _Run:
         total = 0.0
         gradients: dict[str, Tensor] = {}
         for batch in batches:
-            total += self._backward(batch, positions)
+            if part := current().mine(batch):
+                total += self._backward(part, positions)
             # Added up in float32, whatever the type of the weights.
             for name, value in self.trainable.gradients().items():
                 gradients[name] = gradients[name].add_(value) if name in gradients else value
+        if current().count > 1:
+            total, gradients = self._summed(total, gradients)
         norm = torch.stack([g.norm() for g in gradients.values()]).norm()
         finite = math.isfinite(total) and math.isfinite(float(norm))
         self.whole = False
@@ -196,6 +200,21 @@ class _Run:
         line["seconds"] = round(self.state.seconds, 3)
         self.keeper.log(line)
         self.whole = True
+
+    def _summed(
+        self, total: float, gradients: dict[str, Tensor]
+    ) -> tuple[float, dict[str, Tensor]]:
+        """Loss and gradients of all processes, each of which has read a part of the batches."""
+        masters = self.trainable.masters
+        whole = {n: gradients.get(n, torch.zeros_like(value)) for n, value in masters.items()}
+        device = self.is_new.device
+        # What no process has a gradient of has none, not one of zero, which would decay it.
+        whole["loss"] = torch.tensor([total], device=device)
+        whole["there"] = torch.tensor([float(name in gradients) for name in masters], device=device)
+        whole = current().add(whole)
+        there = whole.pop("there") > 0
+        total = float(whole.pop("loss"))
+        return total, {n: g for (n, g), has in zip(whole.items(), there, strict=True) if has}
 
     def _read(self, lessons: Sequence[Lesson]) -> _Read:
         """The student's last states at every position that has a target, and the targets."""
@@ -227,8 +246,10 @@ class _Run:
             teacher=torch.cat(teachers).to(device) if teachers else states.detach()[:0],
         )
 
-    def _divergence(self, read: _Read, states: Tensor, some: slice) -> Tensor:
-        """KL at some positions, from their states."""
+    def _divergence(
+        self, read: _Read, states: Tensor, some: slice, leakage_weight: float = 1.0
+    ) -> Tensor:
+        """KL at some positions, from their states; more for new tokens with a weight over 1."""
         held, others = read.held[some], ~read.held[some]
         kept = kept_divergence(
             self.trainable.logits(states[others]),
@@ -246,20 +267,26 @@ class _Run:
             self.trainable.logits(states[held]),
             self.trainable.untaught_logits(teacher),
             self.unsaid,
+            leakage_weight,
         )
         return found.masked_scatter(held, whole)
 
     @torch.no_grad()
     def _divergences(self, lessons: Sequence[Lesson]) -> tuple[Tensor, Tensor]:
-        """KL at every position of the batch, and whether the position is replay."""
-        read = self._read(lessons)
-        found = [self._divergence(read, read.states[s], s) for s in self._slices(read)]
-        return torch.cat(found), read.replay
+        """KL at every position, lessons by their length, and whether the position is replay."""
+        out: list[tuple[Tensor, Tensor]] = []
+        batches = list(split_batches(lessons, list(range(len(lessons))), 2048))
+        for batch in current().mine(batches):
+            read = self._read([lessons[i] for i in batch])
+            found = [self._divergence(read, read.states[s], s) for s in self._slices(read)]
+            out.append((torch.cat(found).cpu(), read.replay.cpu()))
+        every, replay = zip(*current().gather(out), strict=True)
+        return torch.cat(every), torch.cat(replay)
 
     def _slices(self, read: _Read) -> Iterator[slice]:
         return head_slices(len(read.states), len(self.is_new))
 
-    def _backward(self, lessons: list[Lesson], positions: int) -> float:
+    def _backward(self, lessons: Sequence[Lesson], positions: int) -> float:
         """Adds the batch's gradients to the model's; its part of the loss, a mean over `positions`.
 
         The whole vocabulary's logits are there for a few positions at a time only: what is behind
@@ -272,7 +299,8 @@ class _Run:
         total = 0.0
         for some in self._slices(read):
             states = read.states[some].detach().requires_grad_()
-            loss = (self._divergence(read, states, some) * weights[some]).sum()
+            each = self._divergence(read, states, some, self.settings.leakage_weight)
+            loss = (each * weights[some]).sum()
             loss.backward()
             total += float(loss.detach())
             before[some] = cast(Tensor, states.grad)
@@ -337,13 +365,8 @@ class _Run:
     @torch.no_grad()
     def _evaluate(self) -> dict[str, float]:
         """Validation loss and drift on held-out lessons."""
-        found: dict[bool, list[Tensor]] = {False: [], True: []}
-        for batch in split_batches(self.held_out, list(range(len(self.held_out))), 2048):
-            some, replay = self._divergences([self.held_out[i] for i in batch])
-            found[False].append(some[~replay])
-            found[True].append(some[replay])
-        line = {}
-        texts, free = torch.cat(found[False]), torch.cat(found[True])
+        found, replay = self._divergences(self.held_out)
+        line, texts, free = {}, found[~replay], found[replay]
         if len(texts):
             line["validation"] = round(float(texts.mean()), 5)
             self._compare(line["validation"])
@@ -373,10 +396,7 @@ class _Run:
     def _free_drift(self) -> float:
         """Mean KL on held-out replay, nats a token."""
         free = [lesson for lesson in self.held_out if lesson.replay]
-        batches = split_batches(free, list(range(len(free))), 2048)
-        return float(
-            torch.cat([self._divergences([free[i] for i in b])[0] for b in batches]).mean()
-        )
+        return float(self._divergences(free)[0].mean())
 
     def _back_off(self) -> dict[str, float]:
         """Scales the LoRA down until drift on held-out replay fits the budget; a line for the log.

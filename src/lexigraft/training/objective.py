@@ -63,8 +63,13 @@ def whole_divergence(
     logits: Float[Tensor, "positions rows"],
     teacher: Float[Tensor, "positions rows"],
     unsaid: Bool[Tensor, " rows"],
+    unsaid_weight: float = 1.0,
 ) -> Float[Tensor, " positions"]:
     """KL(teacher || student) over every row, in nats.
+
+    It falls into two parts: what the student changes among the rows that the teacher knows, and
+    -log(1 - m), where m is what it gives to the others. The second is all that holds new tokens
+    back, and small beside the first: 17 tokens in 10,000 cost 0.0017 nats.
 
     A third of what a small model drifts by is moved within the sixth of its probability that its 64
     likeliest tokens leave, where a bucket for all the rest sees nothing.
@@ -73,8 +78,14 @@ def whole_divergence(
         logits: the student's.
         teacher: the untaught model's.
         unsaid: rows that it does not know: it gives them nothing.
+        unsaid_weight: of the second part; 1 leaves the KL as it is.
     """
     said = teacher.float().masked_fill(unsaid, -torch.inf)
     # Of a probability of 0 the logarithm does not matter, as long as it is a number.
     wanted = torch.log_softmax(said, dim=-1).clamp_min(_LEAST)
-    return (wanted.exp() * (wanted - torch.log_softmax(logits.float(), dim=-1))).sum(1)
+    table = torch.log_softmax(logits.float(), dim=-1)
+    found = (wanted.exp() * (wanted - table)).sum(1)
+    if unsaid_weight == 1 or not bool(unsaid.any()):
+        return found
+    leaked = table[:, unsaid].exp().sum(1)
+    return found - (unsaid_weight - 1) * (1 - leaked).clamp_min(_SMALL).log()

@@ -18,6 +18,7 @@ from lexigraft.corpus import Text
 from lexigraft.generation import sample
 from lexigraft.lexicon import Lexicon, find_term
 from lexigraft.likelihood import encode
+from lexigraft.processes import current
 from lexigraft.training.lessons import Lesson
 from lexigraft.training.trainable import Trainable
 
@@ -56,7 +57,7 @@ class Rollouts:
         """What the student has written at the beginning of `epoch`; nothing in the first."""
         if epoch == 0:
             return {}
-        texts = self.keeper.load_rollouts(epoch)
+        texts = current().lead(lambda: self.keeper.load_rollouts(epoch))
         if texts is None:
             texts = self._write(epoch)
             self.keeper.save_rollouts(epoch, texts)
