@@ -63,6 +63,8 @@ class Lesson:
     """Where all that the untaught model says is the target, and not the kept part alone."""
     teacher: Float[Tensor, "held dim"] | None = None
     """Its last states there, from which that can be computed anew."""
+    normaliser: Float[Tensor, " held"] | None = None
+    """log-sum-exp of its logits there."""
     reverse: bool = False
     """Whether the student shall say nothing that the target does not, rather than all that it does:
     the direction of the KL."""
@@ -259,7 +261,8 @@ def _lesson(
         else:
             heavy.append(usual * (settings.term_weight if draft.inside[index] else 1.0))
     places = torch.tensor(draft.place[0 if offset else 1 :], dtype=torch.long)
-    states = None if plain.states is None else plain.states[places[torch.tensor(held)]]
+    there = places[torch.tensor(held)]
+    states = None if plain.states is None else plain.states[there]
     return Lesson(
         ids=torch.tensor(draft.ids),
         target_ids=torch.stack(ids),
@@ -270,6 +273,7 @@ def _lesson(
         epoch=draft.text.epoch,
         held=None if states is None else torch.tensor(held),
         teacher=states,
+        normaliser=None if plain.normaliser is None else plain.normaliser[there],
         reverse=by_student,
     )
 

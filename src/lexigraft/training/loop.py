@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol, cast, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -20,8 +20,9 @@ from lexigraft.likelihood import head_slices
 from lexigraft.processes import current
 from lexigraft.recipe import TrainingRecipe
 from lexigraft.training.lessons import Lesson
-from lexigraft.training.objective import kept_divergence, whole_divergence
+from lexigraft.training.objective import kept_divergence, leaked_divergence, whole_divergence
 from lexigraft.training.rates import learning_rates
+from lexigraft.training.reading import Read, Reader, Settled
 from lexigraft.training.schedule import schedule, split_batches
 from lexigraft.training.trainable import Trainable
 
@@ -126,25 +127,6 @@ def train(
     run.finish()
 
 
-def _held(lesson: Lesson) -> Tensor:
-    nowhere = torch.zeros(len(lesson.target_ids), dtype=torch.bool)
-    return nowhere if lesson.held is None else lesson.held
-
-
-class _Read(NamedTuple):
-    """A batch as the student reads it, position by position."""
-
-    states: Tensor
-    ids: Tensor
-    probabilities: Tensor
-    weights: Tensor
-    replay: Tensor
-    reverse: Tensor
-    held: Tensor
-    teacher: Tensor
-    """States of the held positions alone."""
-
-
 class _Run:
     """One run's state between steps."""
 
@@ -161,6 +143,7 @@ class _Run:
         self.keeper = keeper
         self.drift_budget = drift_budget
         self.held_out = held_out
+        self.reader = Reader(trainable, keeps=settings.objective != "on-policy")
         self.is_new = trainable.is_new
         self.unsaid = trainable.unsaid
         self.rates = learning_rates(trainable.model, settings)
@@ -216,38 +199,8 @@ class _Run:
         total = float(whole.pop("loss"))
         return total, {n: g for (n, g), has in zip(whole.items(), there, strict=True) if has}
 
-    def _read(self, lessons: Sequence[Lesson]) -> _Read:
-        """The student's last states at every position that has a target, and the targets."""
-        device = self.is_new.device
-        width = max(len(lesson.ids) for lesson in lessons)
-        grid = torch.zeros(len(lessons), width, dtype=torch.long)
-        rows: list[int] = []
-        columns: list[int] = []
-        for row, lesson in enumerate(lessons):
-            grid[row, : len(lesson.ids)] = lesson.ids
-            count = len(lesson.target_ids)
-            rows += [row] * count
-            columns += range(len(lesson.ids) - 1 - count, len(lesson.ids) - 1)
-
-        def each(name: str) -> Tensor:
-            flags = [torch.full((len(x.target_ids),), getattr(x, name)) for x in lessons]
-            return torch.cat(flags).to(device)
-
-        states = self.trainable.states(grid.to(device))[rows, columns]
-        teachers = [lesson.teacher for lesson in lessons if lesson.teacher is not None]
-        return _Read(
-            states=states,
-            ids=torch.cat([lesson.target_ids for lesson in lessons]).to(device),
-            probabilities=torch.cat([lesson.target_probabilities for lesson in lessons]).to(device),
-            weights=torch.cat([lesson.weights for lesson in lessons]).to(device),
-            replay=each("replay"),
-            reverse=each("reverse"),
-            held=torch.cat([_held(lesson) for lesson in lessons]).to(device),
-            teacher=torch.cat(teachers).to(device) if teachers else states.detach()[:0],
-        )
-
     def _divergence(
-        self, read: _Read, states: Tensor, some: slice, leakage_weight: float = 1.0
+        self, read: Read, states: Tensor, some: slice, leakage_weight: float = 1.0
     ) -> Tensor:
         """KL at some positions, from their states; more for new tokens with a weight over 1."""
         held, others = read.held[some], ~read.held[some]
@@ -271,19 +224,26 @@ class _Run:
         )
         return found.masked_scatter(held, whole)
 
+    def _settled(self, settled: Settled, leakage_weight: float = 1.0) -> Tensor:
+        """KL where nothing but new tokens has come in, from their logits alone."""
+        said = self.trainable.unsaid_logits(settled.states)
+        return leakage_weight * leaked_divergence(said, settled.normaliser)
+
     @torch.no_grad()
     def _divergences(self, lessons: Sequence[Lesson]) -> tuple[Tensor, Tensor]:
         """KL at every position, lessons by their length, and whether the position is replay."""
         out: list[tuple[Tensor, Tensor]] = []
         batches = list(split_batches(lessons, list(range(len(lessons))), 2048))
         for batch in current().mine(batches):
-            read = self._read([lessons[i] for i in batch])
+            read = self.reader.read([lessons[i] for i in batch])
             found = [self._divergence(read, read.states[s], s) for s in self._slices(read)]
-            out.append((torch.cat(found).cpu(), read.replay.cpu()))
+            found.append(self._settled(read.settled))
+            is_replay = torch.cat([read.replay, read.settled.replay])
+            out.append((torch.cat(found).cpu(), is_replay.cpu()))
         every, replay = zip(*current().gather(out), strict=True)
         return torch.cat(every), torch.cat(replay)
 
-    def _slices(self, read: _Read) -> Iterator[slice]:
+    def _slices(self, read: Read) -> Iterator[slice]:
         return head_slices(len(read.states), len(self.is_new))
 
     def _backward(self, lessons: Sequence[Lesson], positions: int) -> float:
@@ -292,11 +252,17 @@ class _Run:
         The whole vocabulary's logits are there for a few positions at a time only: what is behind
         the last states is differentiated piece by piece, what is before them once.
         """
-        read = self._read(lessons)
+        read = self.reader.read(lessons)
         heavy = self.settings.replay_weight * self.state.replay_factor
         weights = torch.where(read.replay, heavy * read.weights, read.weights) / positions
         before = torch.zeros_like(read.states)
         total = 0.0
+        if len(read.settled.states):
+            each = self._settled(read.settled, self.settings.leakage_weight)
+            usual = torch.where(read.settled.replay, heavy, 1.0) * read.settled.weights
+            loss = (each * usual).sum() / positions
+            loss.backward()
+            total += float(loss.detach())
         for some in self._slices(read):
             states = read.states[some].detach().requires_grad_()
             each = self._divergence(read, states, some, self.settings.leakage_weight)

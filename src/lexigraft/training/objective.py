@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-__all__ = ["kept_divergence", "whole_divergence"]
+__all__ = ["kept_divergence", "leaked_divergence", "whole_divergence"]
 
 _SMALL = 1e-7
 _LEAST = -1e4
@@ -89,3 +89,12 @@ def whole_divergence(
         return found
     leaked = table[:, unsaid].exp().sum(1)
     return found - (unsaid_weight - 1) * (1 - leaked).clamp_min(_SMALL).log()
+
+
+def leaked_divergence(
+    said: Float[Tensor, "positions unsaid"], normaliser: Float[Tensor, " positions"]
+) -> Float[Tensor, " positions"]:
+    """`whole_divergence` where the student differs by what the teacher has no token for, and no
+    more: -log(1 - m), from their logits and the log-sum-exp of all the others.
+    """
+    return torch.nn.functional.softplus(said.float().logsumexp(1) - normaliser)

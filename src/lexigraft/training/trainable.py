@@ -196,6 +196,23 @@ class Trainable:
         """What the untaught model says after its own last states; not where output rows moved."""
         return states @ output_rows(self.model).t()
 
+    @property
+    def output_rows(self) -> Float[Tensor, "rows dim"]:
+        """The model's output matrix, in which new rows do not stand yet."""
+        return output_rows(self.model)
+
+    def unsaid_logits(
+        self, states: Float[Tensor, "positions dim"]
+    ) -> Float[Tensor, "positions unsaid"]:
+        """Logits over the rows in `unsaid` alone, new ones first."""
+        spare = self.unsaid
+        spare[list(self.new_ids)] = False
+        rows = output_rows(self.model)[spare]
+        if self._rows:
+            own = self._whole("output" if "output" in self._rows else "input")
+            rows = torch.cat([own, rows])
+        return states @ rows.t()
+
     def states(self, ids: Int[Tensor, "batch time"]) -> Float[Tensor, "batch time dim"]:
         """Last hidden states, with new rows and LoRA in place."""
         return hidden_states(self.model, ids)
