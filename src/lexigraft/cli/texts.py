@@ -76,6 +76,9 @@ def retokenize(
         bool, typer.Option("--eos", help="End each document with the end-of-text token.")
     ] = False,
     workers: Workers = None,
+    engine: Annotated[
+        Literal["local", "ray"], typer.Option(help="Who does it: processes here, or of Ray Data.")
+    ] = "local",
     skip_bad: SkipBad = False,
     allow_changes: AllowChanges = False,
     dry_run: DryRun = False,
@@ -117,7 +120,8 @@ def retokenize(
         planned = plan(corpus, lexicon, model, output, **options)
         print_json(planned) if json else show_retokenize_plan(planned)
         return
-    options |= {"allow_changes": allow_changes, "resume": resume, "force": force}
+    options |= {"engine": engine, "allow_changes": allow_changes}
+    options |= {"resume": resume, "force": force}
     done = lexigraft.retokenize(corpus, lexicon, model, output, **options)
     print_json(done) if json else show_retokenized(done, output)
 

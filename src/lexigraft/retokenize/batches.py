@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from lexigraft.retokenize.documents import Reader
 from lexigraft.retokenize.values import CorpusFile
 
-__all__ = ["CHARACTERS", "DOCUMENTS", "Batch", "batches"]
+__all__ = ["CHARACTERS", "DOCUMENTS", "START", "Batch", "Start", "batches", "is_full"]
 
 # One batch is one shard, and a break costs at most one of them for each worker.
 CHARACTERS = 3_000_000
@@ -31,6 +31,26 @@ class Batch:
     """bytes of the files that were read for it"""
 
 
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where the first batch begins that files are read for."""
+
+    number: int
+    """of the batch"""
+    first: int
+    """the running number of its first document"""
+    skip: int
+    """documents at the beginning of the files that belong to the batch before it"""
+
+
+START = Start(0, 0, 0)
+
+
+def is_full(characters: int, documents: int, most: int) -> bool:
+    """Whether a batch of so many characters and documents ends here."""
+    return characters >= most or documents >= DOCUMENTS
+
+
 class _Filling:
     """The batch that is being filled."""
 
@@ -48,7 +68,7 @@ class _Filling:
         self.characters += len(text)
 
     def is_full(self, most: int) -> bool:
-        return self.characters >= most or len(self.texts) >= DOCUMENTS
+        return is_full(self.characters, len(self.texts), most)
 
     def close(self, read: int) -> Batch:
         names = tuple(self.names)
@@ -56,24 +76,30 @@ class _Filling:
 
 
 def batches(
-    files: Iterable[CorpusFile], reader: Reader, characters: int | None = None
+    files: Iterable[CorpusFile],
+    reader: Reader,
+    characters: int | None = None,
+    start: Start = START,
 ) -> Iterator[Batch]:
     """The corpus in batches of `characters` characters or a little more; the last one has less.
 
-    Where a batch ends depends on the files and the reader's options alone.
+    Where a batch ends depends on the files and the reader's options alone. With `start` `files` are
+    the rest of a corpus, from the file on in which the batch `start.number` begins.
     """
     most = characters or CHARACTERS
-    filling = _Filling(0, 0)
+    filling = _Filling(start.number, start.first)
+    skip = start.skip
     told = before = 0
     for file in files:
         position = 0
         for texts, position in reader.read(file):
-            for text in texts:
+            for text in texts[skip:]:
                 filling.add(text, file.name)
                 if filling.is_full(most):
                     yield filling.close(before + position - told)
                     told = before + position
                     filling = _Filling(filling.number + 1, filling.first + len(filling.texts))
+            skip = max(0, skip - len(texts))
         before += file.size
     if filling.texts:
         yield filling.close(before - told)

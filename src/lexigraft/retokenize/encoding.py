@@ -5,8 +5,9 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from lexigraft.retokenize.values import BatchRecord, Passage
 from lexigraft.spelling.prove import changed_words
 from lexigraft.spelling.values import Spelling
 
-__all__ = ["Encoder", "Setup"]
+__all__ = ["Encoder", "Setup", "encoding"]
 
 # Encodings are heavy, about a hundred bytes a token: few of them are held at once.
 _SLICE = 100_000
@@ -200,6 +201,11 @@ class Encoder:
         """Whether some new token among `ids` is of a term whose passages are wanted."""
         fresh = ids[self._fresh(ids)] if len(ids) else ids
         return any(kept.wants(self._terms[number]) for number in set(fresh.tolist()))
+
+
+def encoding(setup: Setup) -> Callable[[Batch], BatchRecord]:
+    """What encodes batches somewhere where it is not known which passages are still wanted."""
+    return partial(Encoder(setup).encode, wanted=None)
 
 
 class _Passages:

@@ -152,6 +152,11 @@ class Folder:
         """Records that a batch is done; its files are in place already."""
         self.space.append_line(self.root / _BATCHES, record.model_dump(mode="json"))
 
+    def sweep(self) -> None:
+        """Removes what lost workers left of shards; no worker may be writing any more."""
+        for partial in self.root.glob(".part-*.partial-*"):
+            _remove(partial)
+
     def forget_parts(self) -> None:
         """Removes what was kept only for a resume."""
         shutil.rmtree(self.root / PASSAGES, ignore_errors=True)

@@ -1,10 +1,14 @@
 """A corpus read once for teaching: the passages with the terms, and other words that would change.
 
-In one process: a corpus to learn a few words from is small. The whole of it in ids, by many
-processes, is what `retokenize` makes.
+In one process by default: a corpus to learn a few words from is small. With the engine `ray` by
+many, for the same result.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 
 from pydantic import BaseModel, ConfigDict, Field
 from transformers import PreTrainedTokenizerBase
@@ -16,7 +20,7 @@ from lexigraft.retokenize.batches import Batch, batches
 from lexigraft.retokenize.documents import Reader
 from lexigraft.retokenize.files import Corpus
 from lexigraft.retokenize.spotting import Spotter, passage
-from lexigraft.retokenize.values import Options, Passage
+from lexigraft.retokenize.values import Engine, Options, Passage
 from lexigraft.spelling import Spelling
 from lexigraft.spelling.prove import changed_words, own_ids
 
@@ -49,19 +53,27 @@ def mine(
     old: PreTrainedTokenizerBase,
     new: PreTrainedTokenizerBase,
     progress: Progress,
+    *,
+    engine: Engine = "local",
+    workers: int | None = None,
 ) -> Mined:
     """Reads every document of `corpus`: `options.passages` passages a term, and what changed.
 
     A term behind a marker has passages where the marker stands: the bare word is another one.
+    `engine` and `workers` are those of `retokenize`; nothing in the result depends on them.
     Raises CorpusError for what cannot be read, and where there is no text at all.
     """
-    miner = _Miner(lexicon, spelling, old, new, options.passages)
-    with progress.stage("Reading the corpus, kB", max(1, corpus.size // 1000)) as advance:
-        read = 0
-        for batch in batches(corpus.files, Reader(options), _BATCH):
-            miner.read(batch)
-            advance((read + batch.read) // 1000 - read // 1000)
-            read += batch.read
+    make = partial(_Miner, lexicon, spelling, old, new, options.passages)
+    if engine == "ray":
+        miner = _mined_on_ray(corpus, options, make, workers, progress)
+    else:
+        miner = make()
+        with progress.stage("Reading the corpus, kB", max(1, corpus.size // 1000)) as advance:
+            read = 0
+            for batch in batches(corpus.files, Reader(options), _BATCH):
+                miner.read(batch)
+                advance((read + batch.read) // 1000 - read // 1000)
+                read += batch.read
     if not miner.documents:
         raise CorpusError("The corpus holds no text: every document is empty.")
     return Mined(
@@ -70,6 +82,45 @@ def mine(
         passages=tuple(p for term in lexicon for p in miner.found[term.term].values()),
         changed_words=tuple(miner.changed)[:_MOST_CHANGED],
     )
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What one batch held."""
+
+    number: int
+    documents: int
+    passages: list[Passage]
+    changed: list[str]
+
+
+def _mined_on_ray(
+    corpus: Corpus,
+    options: Options,
+    make: Callable[[], _Miner],
+    workers: int | None,
+    progress: Progress,
+) -> _Miner:
+    """A miner that took the batches in their order, though they were read in another."""
+    from lexigraft.retokenize import ray_data
+
+    miner = make()
+    waiting: dict[int, _Part] = {}
+    taken = 0
+    with ray_data.joined(workers) as count:
+        laid = ray_data.layout(corpus.files, options, progress, characters=_BATCH)
+        with progress.stage("Reading the corpus, batches", max(1, laid.batches)) as advance:
+            for part in ray_data.work(laid, options, partial(_parts, make), count):
+                waiting[part.number] = part
+                while taken in waiting:
+                    miner.take(waiting.pop(taken))
+                    taken += 1
+                advance(1)
+    return miner
+
+
+def _parts(make: Callable[[], _Miner]) -> Callable[[Batch], _Part]:
+    return make().part
 
 
 class _Miner:
@@ -99,6 +150,27 @@ class _Miner:
         if any(len(known) < self._most for known in self.found.values()):
             for place, text in enumerate(batch.texts):
                 self._spot(text, batch.names[batch.sources[place]], batch.first + place)
+
+    def part(self, batch: Batch) -> _Part:
+        """What `batch` holds, by itself: what came before is forgotten."""
+        self.documents = 0
+        self.changed = {}
+        self.found = {term: {} for term in self.found}
+        self.read(batch)
+        return _Part(batch.number, self.documents, list(self._passages()), list(self.changed))
+
+    def take(self, part: _Part) -> None:
+        """Takes in what another miner found in the next batch."""
+        self.documents += part.documents
+        self.changed.update(dict.fromkeys(part.changed))
+        for found in part.passages:
+            known = self.found[found.term]
+            if len(known) < self._most:
+                known.setdefault(found.text, found)
+
+    def _passages(self) -> Iterator[Passage]:
+        for known in self.found.values():
+            yield from known.values()
 
     def _spot(self, text: str, source: str, document: int) -> None:
         if not self._spotter.may_hold_sought(text):

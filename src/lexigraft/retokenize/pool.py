@@ -18,8 +18,8 @@ from types import TracebackType
 from typing import Any
 
 import lexigraft
-from lexigraft import errors
-from lexigraft.errors import LexigraftError, RunError
+from lexigraft.errors import RunError
+from lexigraft.retokenize.answers import result
 from lexigraft.retokenize.batches import Batch
 from lexigraft.retokenize.encoding import Encoder, Setup
 from lexigraft.retokenize.values import BatchRecord
@@ -134,15 +134,10 @@ class _Worker:
                 self._send(self._setup)
                 self._setup = None
             self._send(task)
-            kind, value = pickle.load(self._process.stdout)  # type: ignore[arg-type]
+            answer = pickle.load(self._process.stdout)  # type: ignore[arg-type]
         except (EOFError, OSError, ValueError, pickle.UnpicklingError) as error:
             raise RunError(self._last_words()) from error
-        if kind == "error":
-            name, message = value
-            raise getattr(errors, name, LexigraftError)(message)
-        if kind == "fault":
-            raise RuntimeError(f"A worker failed:\n{value}")
-        record: BatchRecord = value
+        record: BatchRecord = result(answer)
         return record
 
     def _last_words(self) -> str:

@@ -1,4 +1,4 @@
-"""The libraries of the extra `corpus`, asked for only where they are needed."""
+"""The libraries of the extras `corpus` and `ray`, asked for only where they are needed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from lexigraft.errors import CorpusError
 
-__all__ = ["pyarrow", "pyarrow_parquet", "zstandard"]
+__all__ = ["pyarrow", "pyarrow_parquet", "ray", "zstandard"]
 
 
 def pyarrow() -> Any:
@@ -25,11 +25,18 @@ def zstandard() -> Any:
     return _module("zstandard", ".zst files need it")
 
 
-def _module(name: str, why: str) -> Any:
+def ray() -> Any:
+    """The module with its part `ray.data`, or a CorpusError that says how to install both."""
+    _module("ray.data", "the engine `ray` needs it, with Ray Data", "ray")
+    return _module("ray", "the engine `ray` needs it", "ray")
+
+
+def _module(name: str, why: str, extra: str = "corpus") -> Any:
     try:
         return import_module(name)
     except ImportError as error:
         package = name.partition(".")[0]
+        command = f"pip install 'lexigraft[{extra}]'"
         raise CorpusError(
-            f"{package} is not installed: {why}. Install it with `pip install 'lexigraft[corpus]'`."
+            f"{package} is not installed: {why}. Install it with `{command}`."
         ) from error

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -13,15 +15,22 @@ from lexigraft.lexicon import Lexicon
 from lexigraft.progress import Advance, Progress, Silent
 from lexigraft.retokenize.batches import Batch, batches
 from lexigraft.retokenize.documents import Reader
-from lexigraft.retokenize.encoding import Encoder
+from lexigraft.retokenize.encoding import Encoder, encoding
 from lexigraft.retokenize.files import Corpus, Paths, find_files
 from lexigraft.retokenize.folder import Folder, Identity
 from lexigraft.retokenize.gathering import Passages, summarise
 from lexigraft.retokenize.pool import Pool, Task, available_workers
 from lexigraft.retokenize.preparing import Prepared, prepare
-from lexigraft.retokenize.requirements import pyarrow_parquet
+from lexigraft.retokenize.requirements import pyarrow_parquet, ray
 from lexigraft.retokenize.shards import passages_path
-from lexigraft.retokenize.values import BatchRecord, Options, RetokenizePlan, Split, Summary
+from lexigraft.retokenize.values import (
+    BatchRecord,
+    Engine,
+    Options,
+    RetokenizePlan,
+    Split,
+    Summary,
+)
 
 __all__ = ["plan", "retokenize"]
 
@@ -38,6 +47,7 @@ def retokenize(
     eos: bool = False,
     passages: int = 0,
     workers: int | None = None,
+    engine: Engine = "local",
     skip_bad: bool = False,
     allow_changes: bool = False,
     resume: bool = False,
@@ -58,23 +68,28 @@ def retokenize(
         eos: end each document with the tokenizer's end-of-text token. No other one is added.
         passages: passages kept for each term, the first in the order of the corpus; 0: none.
         workers: processes; None takes one for each core. The output does not depend on it.
+        engine: `local` takes processes of this machine; `ray` those of Ray Data, at RAY_ADDRESS if
+            that is set, else on this machine. Other machines need lexigraft, and corpus and output
+            at the same paths. The output does not depend on it.
         skip_bad: leave bad lines out, and replace bytes that are no UTF-8, instead of stopping.
         allow_changes: accept that other words have other tokens than before.
         resume: go on with the run in `output` where it stopped, or start one.
         force: throw away the run in `output`, if there is one.
-        progress: told of bytes read.
+        progress: told of bytes read; with `ray`, of batches done.
 
     Returns:
         counts, the same whatever the workers and the interruptions; also in `summary.json`.
 
     Raises:
-        CorpusError: something in the corpus cannot be read, or pyarrow is not installed.
+        CorpusError: something in the corpus cannot be read, or pyarrow or Ray is not installed.
         LexiconError, ModelError: of the lexicon and the model.
         SpellingError: the new tokens are not exact, or (once all is written) other words changed.
-        RunError: the folder is taken, foreign or in use, or holds another run.
+        RunError: the folder is taken, foreign or in use, or holds another run; or workers ended.
     """
     progress = progress or Silent()
     pyarrow_parquet()
+    if engine == "ray":
+        ray()
     root = Path(output).expanduser()
     found = find_files(corpus, without=root)
     options = Options(field=field, split=split, eos=eos, skip_bad=skip_bad, passages=passages)
@@ -84,8 +99,8 @@ def retokenize(
             summary = Summary.model_validate(kept.space.read_json(kept.summary))
             kept.forget_parts()
         else:
-            run = _Run(kept, prepared, options, found, workers or available_workers(), progress)
-            summary = run.run()
+            run = _Run(kept, prepared, options, found, workers, progress)
+            summary = run.run(engine)
     if summary.changed_words and not allow_changes:
         raise SpellingError(_changed(summary, root))
     return summary
@@ -120,7 +135,7 @@ class _Run:
         prepared: Prepared,
         options: Options,
         corpus: Corpus,
-        workers: int,
+        workers: int | None,
         progress: Progress,
     ) -> None:
         self._folder = folder
@@ -133,7 +148,7 @@ class _Run:
         self._passages = Passages(folder.root, prepared.lexicon, options.passages)
         self._setup = prepared.setup(folder.root, passages=options.passages, eos=options.eos)
 
-    def run(self) -> Summary:
+    def run(self, engine: Engine) -> Summary:
         """Encodes what is not done yet, and writes the summary."""
         self._save_spelling()
         records = self._folder.finished()
@@ -147,7 +162,8 @@ class _Run:
                 lines = stack.enter_context(
                     stack.enter_context(partial).open("w", encoding="utf-8")
                 )
-            self._encode(records, lines)
+            encode = self._encode_on_ray if engine == "ray" else self._encode
+            encode(records, lines)
         if not records:
             raise CorpusError("The corpus holds no text: every document is empty.")
         summary = self._summary(records)
@@ -166,14 +182,38 @@ class _Run:
         size = self._corpus.size
         name, unit = ("MB", 10**6) if size > 20 * 10**6 else ("kB", 10**3)
         stage = self._progress.stage(f"Retokenizing, {name}", max(1, size // unit))
-        with stage as advance, Pool(self._setup, self._workers) as pool:
+        workers = self._workers or available_workers()
+        with stage as advance, Pool(self._setup, workers) as pool:
             told = _Scaled(advance, unit)
             tasks = self._tasks(records, lines, told)
             for batch, record in pool.run(tasks):
-                self._folder.finish(record)
-                records[record.batch] = record
-                self._gather(record.batch, lines)
+                self._keep(record, records, lines)
                 told(batch.read)
+
+    def _encode_on_ray(self, records: dict[int, BatchRecord], lines: IO[str] | None) -> None:
+        from lexigraft.retokenize import ray_data
+
+        for number in sorted(records):
+            self._gather(number, lines)
+        make = partial(encoding, replace(self._setup, folder=self._folder.root.absolute()))
+        with ray_data.joined(self._workers) as workers:
+            files, options = self._corpus.files, self._options
+            laid = ray_data.layout(files, options, self._progress, done=records)
+            self._reader.skipped, self._reader.replaced = laid.skipped, laid.replaced
+            with self._progress.stage("Retokenizing, batches", max(1, laid.batches)) as advance:
+                advance(len(records))
+                done = frozenset(records)
+                for record in ray_data.work(laid, options, make, workers, done):
+                    self._keep(record, records, lines)
+                    advance(1)
+        self._folder.sweep()
+
+    def _keep(
+        self, record: BatchRecord, records: dict[int, BatchRecord], lines: IO[str] | None
+    ) -> None:
+        self._folder.finish(record)
+        records[record.batch] = record
+        self._gather(record.batch, lines)
 
     def _tasks(
         self, records: dict[int, BatchRecord], lines: IO[str] | None, told: _Scaled

@@ -12,6 +12,7 @@ __all__ = [
     "BatchRecord",
     "Compression",
     "CorpusFile",
+    "Engine",
     "Format",
     "NewTokenCount",
     "Options",
@@ -25,6 +26,7 @@ __all__ = [
 Format = Literal["text", "jsonl", "parquet"]
 Compression = Literal["gz", "bz2", "xz", "zst"]
 Split = Literal["paragraph", "line", "file"]
+Engine = Literal["local", "ray"]
 
 
 class _Value(BaseModel):

@@ -9,9 +9,9 @@ import os
 import pickle
 import signal
 import sys
-import traceback
+from functools import partial
 
-from lexigraft.errors import LexigraftError
+from lexigraft.retokenize.answers import answered
 from lexigraft.retokenize.encoding import Encoder, Setup
 
 __all__ = ["main"]
@@ -30,12 +30,7 @@ def main() -> None:
             batch, wanted = pickle.load(sys.stdin.buffer)
         except EOFError:
             return
-        try:
-            answer: tuple[str, object] = ("record", encoder.encode(batch, wanted))
-        except LexigraftError as error:
-            answer = ("error", (type(error).__name__, str(error)))
-        except Exception:
-            answer = ("fault", traceback.format_exc())
+        answer = answered(partial(encoder.encode, batch, wanted))
         try:
             pickle.dump(answer, answers, pickle.HIGHEST_PROTOCOL)
             answers.flush()
