@@ -346,6 +346,20 @@ def test_a_log_survives_a_cut_line(tmp_path: Path) -> None:
         assert [line["step"] for line in space.read_lines(log)] == [1, 2]
 
 
+@pytest.mark.parametrize("damage", [b"", b'{"text": "a"}\n{"te', b'{"text": "a"}\n\x00\n', None])
+def test_lines_that_were_written_at_once_are_all_there(
+    tmp_path: Path, damage: bytes | None
+) -> None:
+    with Workspace.open(tmp_path, create=True) as space:
+        space.write_lines(space.texts, [{"text": "a"}, {"text": "б"}])
+        assert len(space.read_whole_lines(space.texts)) == 2
+        space.texts.unlink()
+        if damage is not None:
+            space.texts.write_bytes(damage)
+        with pytest.raises(RunError, match=r"texts\.jsonl is missing or damaged"):
+            space.read_whole_lines(space.texts)
+
+
 def test_missing_and_damaged_files_are_named(tmp_path: Path) -> None:
     with Workspace.open(tmp_path, create=True) as space:
         with pytest.raises(RunError, match=r"has no diagnosis\.json"):

@@ -5,13 +5,21 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from lexigraft.errors import LexigraftError, RunError
 
-__all__ = ["explained_writes", "fsync_folder", "free_bytes", "require_space", "size_text"]
+__all__ = [
+    "explained_writes",
+    "free_bytes",
+    "fsync_folder",
+    "require_space",
+    "size_text",
+    "temporary_folder",
+]
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
@@ -36,7 +44,7 @@ def require_space(folder: Path, what: str, needs: int | None) -> None:
 
 @contextmanager
 def explained_writes(folder: Path, what: str = "it", needs: int | None = None) -> Iterator[None]:
-    """Turns a full disk, or a folder that cannot be written, inside into a RunError.
+    """Turns a full disk, a file too large or a folder that cannot be written into a RunError.
 
     safetensors and torch raise errors of their own for a full disk, so the text is looked at too.
     """
@@ -48,11 +56,31 @@ def explained_writes(folder: Path, what: str = "it", needs: int | None = None) -
         number = error.errno if isinstance(error, OSError) else None
         if number in _FULL or "No space left" in str(error) or "os error 28" in str(error):
             raise RunError(_full(folder, what, needs)) from error
+        if number == errno.EFBIG or "os error 27" in str(error):
+            raise RunError(
+                f"{what} grew too large for one file in {folder}: a limit of the file system (FAT: "
+                "4 GB) or of this shell (ulimit -f).\nNothing finished is lost: lift the limit and "
+                "run the same command with --resume, or name a folder on another disk."
+            ) from error
         if number in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise RunError(
                 f"{folder} cannot be written ({os.strerror(number)}). Name another folder."
             ) from error
         raise
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """An empty folder that is gone afterwards. RunError where the disk of such folders is full."""
+    try:
+        place = Path(tempfile.gettempdir())
+    except FileNotFoundError as error:
+        raise RunError(f"{error.strerror}. Name a folder in TMPDIR.") from error
+    with (
+        explained_writes(place, "a temporary file"),
+        tempfile.TemporaryDirectory(prefix="lexigraft-") as folder,
+    ):
+        yield Path(folder)
 
 
 def _full(folder: Path, what: str, needs: int | None) -> str:

@@ -17,9 +17,10 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from lexigraft.errors import ElsewhereError, LexigraftError, RunError
+from lexigraft.errors import LexigraftError, RunError
 from lexigraft.processes import (
     ALONE,
+    ElsewhereError,
     Processes,
     alone,
     launched_processes,

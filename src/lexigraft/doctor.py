@@ -28,6 +28,7 @@ _LIBRARIES = ("torch", "transformers", "peft", "tokenizers", "safetensors", "hug
 _EXTRAS = {
     "gguf": (("xllamacpp",), "GGUF files are judged by llama.cpp"),
     "corpus": (("pyarrow", "zstandard"), "corpora in Parquet and Zstandard are read"),
+    "ray": (("ray", "pandas", "pyarrow"), "corpora are retokenized by many machines"),
 }
 # Peak of a teaching run of twelve terms on the embedded base, its verdict included.
 _MEMORY = 5_100_000_000

@@ -26,7 +26,6 @@ from dataclasses import dataclass
 
 __all__ = [
     "CorpusError",
-    "ElsewhereError",
     "ExportError",
     "HubError",
     "Interrupted",
@@ -127,14 +126,6 @@ class RequirementNotMet(LexigraftError):
     """`verify --require` asked for more than the model reached."""
 
     exit_code = 1
-
-
-class ElsewhereError(LexigraftError):
-    """What another process of the run has failed at, and has said."""
-
-    def __init__(self, message: str, exit_code: int) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
 
 
 class Interrupted(LexigraftError):

@@ -19,7 +19,7 @@ Exit codes:
   1    `verify --require` asked for more than the model reached
   2    a wrong option, lexicon, recipe, marker or pack
   3    a model that is missing, damaged or unsupported; a writer or a hub that fails
-  4    a run folder that is taken, foreign or incomplete; a full disk
+  4    a run folder that is taken, foreign or incomplete; a full disk; too little memory
   5    an export that did not reload equal to the run
   70   a fault of lexigraft itself; LEXIGRAFT_DEBUG=1 shows the traceback
   130  stopped by Ctrl-C; what was finished is kept"""
@@ -43,8 +43,9 @@ class Commands(TyperGroup):
 
 @contextmanager
 def _explained(command: Any) -> Iterator[None]:
-    from lexigraft.errors import ElsewhereError, Interrupted, LexigraftError
-    from lexigraft.processes import launched_rank
+    from lexigraft.errors import Interrupted, LexigraftError
+    from lexigraft.memory import ran_short
+    from lexigraft.processes import ElsewhereError, launched_rank
 
     rank = launched_rank()
     try:
@@ -66,6 +67,9 @@ def _explained(command: Any) -> Iterator[None]:
     except Exception as error:
         if _is_typers(error):
             raise
+        if ran_short(error):
+            message = f"There is not enough memory ({error}).\nFree some, or take a smaller model."
+            raise _exit(message, 4) from error
         hint = f"Run again with {DEBUG}=1 for the traceback."
         raise _exit(f"{type(error).__name__}: {error}\n{hint}", 70) from error
 

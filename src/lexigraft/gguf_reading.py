@@ -64,14 +64,13 @@ def quiet() -> Iterator[None]:
 
 def read_header(path: Path) -> GGUFHeader:
     """The header of the GGUF file at `path`. Raises ModelError for anything that is not GGUF."""
-    from gguf import GGUFReader
-
     try:
-        reader = GGUFReader(path)
+        reader = _reader(path)
         fields = {name: field for name, field in reader.fields.items() if len(field.data) == 1}
         values = {name: field.contents() for name, field in fields.items()}
         shapes = {tensor.name: [int(n) for n in tensor.shape] for tensor in reader.tensors}
         hidden_size, rows = shapes["token_embd.weight"]
+        _require_agreement(values, shapes)
     except (OSError, ValueError, KeyError, IndexError) as error:
         raise ModelError(
             f"{path} cannot be read as a GGUF model: {error}. "
@@ -93,6 +92,39 @@ def read_header(path: Path) -> GGUFHeader:
         tied="output.weight" not in shapes,
         stored_as=max(weights, key=lambda kind: weights[kind]),
     )
+
+
+def _reader(path: Path) -> Any:
+    import numpy
+    from gguf import GGUFReader
+
+    class Careful(GGUFReader):
+        """Stops at the file's end, where the plain one may count up to a damaged length."""
+
+        def _get(self, offset: int, dtype: Any, count: int = 1, override_order: Any = None) -> Any:
+            if offset + numpy.dtype(dtype).itemsize * int(count) > len(self.data):
+                raise ValueError("it ends before what its header promises")
+            return super()._get(offset, dtype, count, override_order)
+
+    return Careful(path)
+
+
+def _require_agreement(values: Mapping[str, Any], shapes: Mapping[str, list[int]]) -> None:
+    """Raises ValueError where the header asks for a model of other sizes than the weights'.
+
+    One flipped bit there can ask for thousands of layers, which would be built before they are
+    compared.
+    """
+    kind = values.get("general.architecture")
+    found = {
+        "block_count": len({name.split(".")[1] for name in shapes if name.startswith("blk.")}),
+        "embedding_length": shapes["token_embd.weight"][0],
+        "feed_forward_length": shapes.get("blk.0.ffn_down.weight", [None])[0],
+    }
+    for name, size in found.items():
+        said = values.get(f"{kind}.{name}")
+        if size and said is not None and said != size:
+            raise ValueError(f"its header says {name} {said}, its weights {size}")
 
 
 def _text(values: Mapping[str, Any], name: str) -> str | None:

@@ -29,6 +29,7 @@ from transformers import (
 
 from lexigraft.errors import LexigraftError, ModelError
 from lexigraft.gguf_reading import GGUFHeader, quiet, read_header, read_model, read_tokenizer
+from lexigraft.memory import ran_short
 from lexigraft.model_source import (
     checkpoint_header,
     has_tokenizer,
@@ -421,8 +422,8 @@ def _explained(model: str | Path) -> Iterator[None]:
 def _reason(error: Exception) -> str:
     text = str(error)
     name = type(error).__name__
-    if isinstance(error, MemoryError) or "allocate memory" in text:
-        return "there is not enough memory for its weights."
+    if ran_short(error):
+        return "there is not enough memory for its weights. Free some, or take a smaller model."
     if isinstance(error, OSError) and error.errno == 28:
         return "the disk is full. Free some space, or move the hub's cache with HF_HOME."
     if name == "GatedRepoError" or "gated repo" in text:

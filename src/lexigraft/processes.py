@@ -11,11 +11,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
+from lexigraft.errors import LexigraftError
+
 if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = [
     "ALONE",
+    "ElsewhereError",
     "Processes",
     "alone",
     "current",
@@ -26,6 +29,14 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+
+class ElsewhereError(LexigraftError):
+    """What another process of the run has failed at, and has said."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
 
 
 class Processes:

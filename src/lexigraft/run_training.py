@@ -60,7 +60,7 @@ def train_on_texts(
         title: of the stage that `progress` is told.
     """
     settings = recipe.training
-    texts = [Text.model_validate(line) for line in space.read_lines(space.texts)]
+    texts = [Text.model_validate(line) for line in space.read_whole_lines(space.texts)]
     model = copied()
     about = model, old_tokenizer, tokenizer, lexicon, spelling
     teach = partial(make_lessons, *about, whole=moves != "full")

@@ -40,6 +40,7 @@ from lexigraft.export import (
 )
 from lexigraft.host import Host, load_host
 from lexigraft.lexicon import Lexicon, Route, check_against_tokenizer, dump_lexicon
+from lexigraft.memory import TEACHING, explained_memory
 from lexigraft.processes import current
 from lexigraft.progress import Progress, Silent
 from lexigraft.recipe import Recipe, dump_recipe, with_texts
@@ -49,12 +50,7 @@ from lexigraft.rows import save_rows
 from lexigraft.run_given import read_given
 from lexigraft.run_rows import rows_to_move
 from lexigraft.run_settings import moves_of, moving_routes, training_dtype
-from lexigraft.run_texts import (
-    as_kept,
-    identified,
-    templates_of,
-    texts_to_learn,
-)
+from lexigraft.run_texts import as_kept, identified, templates_of, texts_to_learn
 from lexigraft.run_training import train_on_texts
 from lexigraft.spelling import NewToken, Spelling, prove, require_exact, spell
 from lexigraft.training import FolderKeeper, Moves, load_taught, save_taught
@@ -87,6 +83,7 @@ _TITLES: dict[Stage, str] = {
 }
 
 
+@explained_memory(TEACHING)
 def teach(
     model: str | Path,
     lexicon: str | Path | Lexicon,
@@ -461,11 +458,12 @@ class _Run:
         model = merged_model(host, taught, self.spelling.rows_after, padding=self.spelling.padding)
         expected = observe(model, self.tokenizer, self.spelling)
         dtype = stored_dtype(self.host.facts.dtype)
-        with self._stage("model"), self.progress.stage(_TITLES["model"], None):
-            needs = checkpoint_bytes(model, dtype)
-            with self.space.writing_folder(self.space.model, needs=needs) as folder:
-                shard = base_shard_bytes(self.host)
-                write_merged(model, self.tokenizer, folder, dtype, expected, shard)
+        if not self.space.is_done("model"):  # stopped between the two, it is written already
+            with self._stage("model"), self.progress.stage(_TITLES["model"], None):
+                needs = checkpoint_bytes(model, dtype)
+                with self.space.writing_folder(self.space.model, needs=needs) as folder:
+                    shard = base_shard_bytes(self.host)
+                    write_merged(model, self.tokenizer, folder, dtype, expected, shard)
         del model, host
         with self._stage("adapter"), self.progress.stage(_TITLES["adapter"], None):
             refusal = adapter_refusal(taught)

@@ -27,6 +27,7 @@ from lexigraft.earlier import load_earlier
 from lexigraft.errors import RunError
 from lexigraft.host import Host, load_host
 from lexigraft.lexicon import Lexicon, Route, read_lexicon
+from lexigraft.memory import VERIFYING, explained_memory
 from lexigraft.progress import Progress, Silent
 from lexigraft.recipe import Limits, read_recipe
 from lexigraft.spelling import Proof, Spelling, prove
@@ -203,6 +204,7 @@ def _deciding(scores: Mapping[str, Score], summaries: Mapping[str, CheckSummary]
     return [scores[check] for check in names]
 
 
+@explained_memory(VERIFYING)
 def verify(
     run: str | Path,
     *,
@@ -217,7 +219,8 @@ def verify(
 
     Raises:
         RecipeError: a name in `checks` that is no check.
-        RunError: the folder holds no run, or one that has no model yet, or the base has changed.
+        RunError: the folder holds no run, or one that has no model yet, or the base has changed; or
+            there is not enough memory.
         ModelError: the base or the taught model cannot be loaded.
     """
     progress = progress or Silent()
@@ -282,6 +285,7 @@ def _proof(spelling: Spelling, base: Host, taught: Host) -> Proof | None:
     return prove(spelling, base.tokenizer, taught.tokenizer, model_type=kind)
 
 
+@explained_memory(VERIFYING)
 def verify_model(
     model: str | Path,
     lexicon: Lexicon | str | Path,
@@ -300,6 +304,7 @@ def verify_model(
         RecipeError: a name in `checks` that is no check.
         ModelError: no such model, or a damaged one.
         LexiconError: `lexicon` is a file with problems.
+        RunError: there is not enough memory.
     """
     progress = progress or Silent()
     chosen_checks(checks)

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -287,7 +287,8 @@ class Workspace:
                 partial.replace(path)
                 fsync_folder(path.parent)
         finally:
-            partial.unlink(missing_ok=True)
+            with suppress(OSError):  # a read-only disk refuses even what is not there
+                partial.unlink(missing_ok=True)
 
     @contextmanager
     def writing_folder(self, path: Path, *, needs: int | None = None) -> Iterator[Path]:
@@ -354,8 +355,16 @@ class Workspace:
         except (OSError, ValueError) as error:
             raise RunError(f"{path} is damaged: {error}. Start the run again elsewhere.") from error
 
+    def read_whole_lines(self, path: Path) -> list[dict[str, Any]]:
+        """The JSON objects of a file that was written at once. RunError if any is lacking."""
+        values = self.read_lines(path)
+        data = path.read_bytes() if path.is_file() else b""
+        if not values or len(values) != data.count(b"\n") or not data.endswith(b"\n"):
+            raise RunError(f"{path} is missing or damaged. Start the run again elsewhere.")
+        return values
+
     def read_lines(self, path: Path) -> list[dict[str, Any]]:
-        """The JSON objects of a log or of the texts; lines cut by a kill are left out."""
+        """The JSON objects of a log; lines cut by a kill are left out."""
         if not path.is_file():
             return []
         values = []

@@ -9,12 +9,12 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import IO, Any
 
 import torch
 from safetensors.torch import save_file
 
+from lexigraft.disk import temporary_folder
 from lexigraft.errors import ExportError
 from lexigraft.export import plain
 from lexigraft.export.sample import MOST_NEW, Sample
@@ -61,10 +61,10 @@ def require_equal_elsewhere(
     wrong: list[str] = []
     done = False
     with (
-        TemporaryDirectory(prefix="lexigraft-check-") as folder,
+        temporary_folder() as folder,
         progress.stage("Loading it in a process without lexigraft, and comparing", steps) as on,
     ):
-        for event in _events(_job(expected, written, tolerance, Path(folder))):
+        for event in _events(_job(expected, written, tolerance, folder)):
             if "wrong" in event:
                 wrong.append(str(event["wrong"]))
             done = done or "done" in event

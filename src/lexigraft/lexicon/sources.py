@@ -27,6 +27,8 @@ Format = Literal["yaml", "jsonl", "csv"]
 # Deeper than any lexicon, and far from where libyaml's recursion overflows the C stack.
 _DEEPEST = 20
 _SUGGESTIONS = 30
+# Of a message: what it quotes may be a whole file, where a quote is missing.
+_LONGEST_MESSAGE = 1000
 _TEXT = "text"
 _NOTHING = "nothing"
 _TRUTH = "true or false"
@@ -83,6 +85,9 @@ class Problems:
     _suggested: int = 0
 
     def add(self, line: int | None, message: str) -> None:
+        if len(message) > _LONGEST_MESSAGE:
+            # What to do stands at the end.
+            message = f"{message[: _LONGEST_MESSAGE - 300]} … {message[-290:]}"
         self.found.append(Problem(self.file, line, message))
 
     def did_you_mean(self, given: str, known: Iterable[str]) -> str:

@@ -251,15 +251,18 @@ def _check_texts(lexicon: DraftLexicon, problems: Problems) -> None:
 
 
 def _as_term(draft: Draft) -> Term | None:
-    """As much of a term as finding it in a text needs."""
-    if draft.term is None or not draft.term.text:
+    """As much of a term as finding it in a text needs.
+
+    What is too long for a term is reported elsewhere: looking for it would take seconds.
+    """
+    if draft.term is None or not 0 < len(draft.term.text) <= LONGEST_TERM:
         return None
     return Term(
         term=draft.term.text,
         definition=(),
         kind=draft.kind,
         inside_words=draft.inside_words,
-        forms=tuple(form.text for form in draft.forms),
+        forms=tuple(form.text for form in draft.forms if len(form.text) <= LONGEST_TERM),
     )
 
 
@@ -275,8 +278,8 @@ def _sound(text: Located, finder: Finder, problems: Problems) -> bool:
     if finder.marker.open not in text.text:
         return True
     faults = [fault for fault in finder.scan(text.text) if isinstance(fault, Fault)]
-    for fault in faults:
-        problems.add(text.line, finder.explain(fault))
+    for message in dict.fromkeys(map(finder.explain, faults)):
+        problems.add(text.line, message)
     return not faults
 
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import re
-import tempfile
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lexigraft.disk import temporary_folder
 from lexigraft.errors import SpellingError
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ def rebuilt(tokenizer: PreTrainedTokenizerBase, document: Document) -> PreTraine
     """
     from transformers import PreTrainedTokenizerFast
 
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         tokenizer.save_pretrained(folder)
         config_file = Path(folder, "tokenizer_config.json")
         config = json.loads(config_file.read_text(encoding="utf-8"))
@@ -217,7 +217,7 @@ def forgets_entries(model_type: str | None) -> bool:
     model = models.BPE({"a": 0, "b": 1, "ab": 2}, [], ignore_merges=True)
     tiny = Tokenizer(model)
     tiny.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         PreTrainedTokenizerFast(tokenizer_object=tiny).save_pretrained(folder)
         Path(folder, "config.json").write_text(json.dumps({"model_type": model_type}))
         try:

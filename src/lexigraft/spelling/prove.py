@@ -7,13 +7,13 @@ are compared with the old one's.
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from lexigraft.disk import temporary_folder
 from lexigraft.errors import SpellingError
 from lexigraft.spelling.byte_bpe import old_pieces
 from lexigraft.spelling.document import SPACE_MARK, document_of
@@ -394,7 +394,7 @@ def _reloads(
 ) -> bool:
     from transformers import AutoTokenizer
 
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         tokenizer.save_pretrained(folder)
         if model_type is not None:
             config = json.dumps({"model_type": model_type})

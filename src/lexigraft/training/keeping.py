@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from lexigraft.corpus import Text
+from lexigraft.errors import RunError
 from lexigraft.processes import current
 from lexigraft.workspace import Workspace
 
@@ -30,9 +31,14 @@ class FolderKeeper:
         path = self._checkpoint
         if not path.is_file():
             return None
-        with safe_open(path, framework="pt") as file:
-            plain = json.loads(file.metadata()["state"])
-            return plain, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        try:
+            with safe_open(path, framework="pt") as file:
+                plain = json.loads(file.metadata()["state"])
+                return plain, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except (OSError, SafetensorError, ValueError, TypeError, KeyError) as error:
+            raise RunError(
+                f"{path} is damaged: {error}. Remove it: --resume then trains anew."
+            ) from error
 
     def save(self, plain: dict[str, Any], tensors: dict[str, Tensor]) -> None:
         """Keeps a checkpoint in place of the last one; the leading process does."""
