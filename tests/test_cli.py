@@ -615,7 +615,8 @@ def test_retokenize_passes_everything_on(stand_in: Callable[..., None], words: P
     assert callable(done.named.pop("progress").stage)
     assert done.named == {
         "revision": "v1", "field": "body", "split": "line", "eos": True, "passages": 3,
-        "workers": 2, "skip_bad": True, "allow_changes": True, "resume": True, "force": False,
+        "workers": 2, "engine": "local", "skip_bad": True, "allow_changes": True, "resume": True,
+        "force": False,
     }  # fmt: skip
     assert call(*given, "--dry-run", "--json").exit_code == 0
     assert (planned.calls, done.calls) == (1, 1)

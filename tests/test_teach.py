@@ -541,7 +541,7 @@ def test_rows_in_multiples_of_a_number(tiny_folders: dict[str, Path], tmp_path: 
 
 
 def test_what_moves_by_default() -> None:
-    assert moves_of(Recipe(), {"token"}) == "rows"
+    assert moves_of(Recipe(), {"token"}) == "rows+lora"
     assert moves_of(Recipe(), {"subword", "marker"}) == "lora"
     assert moves_of(Recipe(), {"token", "marker"}) == "rows+lora"
     assert moves_of(Recipe(tune="full"), {"token"}) == "full"

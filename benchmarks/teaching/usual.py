@@ -29,7 +29,7 @@ from lexigraft.host import Host
 from lexigraft.lexicon import Lexicon
 from lexigraft.spelling import Spelling
 
-__all__ = ["teach_usually"]
+__all__ = ["BATCH", "RATE", "config_of", "teach_usually"]
 
 RATE, ROW_RATE, BATCH, RANK = 5e-4, 5e-3, 8, 16
 EPOCHS = 10
@@ -68,7 +68,7 @@ def teach_usually(
     data = [
         {"input_ids": tokenizer(text.text).input_ids} for text in template_texts(lexicon, surfaces)
     ]
-    adapted = get_peft_model(model, _config(tune, spelling))
+    adapted = get_peft_model(model, config_of(tune, spelling))
     rate = ROW_RATE if tune == "rows" else RATE
     epochs = EPOCHS
     if seconds is not None:
@@ -79,7 +79,8 @@ def teach_usually(
     return adapted.merge_and_unload().float().eval()
 
 
-def _config(tune: str, spelling: Spelling) -> Any:
+def config_of(tune: str, spelling: Spelling) -> Any:
+    """PEFT's configuration for what `tune` lets move."""
     rows = list(spelling.new_ids)
     if tune == "rows":
         return TrainableTokensConfig(token_indices=rows)

@@ -258,7 +258,7 @@ class Recipe(_Settings):
     )
     tune: Tune = Field(
         "auto",
-        description="what moves; auto: new rows for the token route, LoRA for the other two",
+        description="what moves; auto: a LoRA, and new rows beside it where there are new tokens",
     )
     texts: TextsRecipe = Field(TextsRecipe(), description="what the model reads")
     rows: RowsRecipe = Field(RowsRecipe(), description="first values of new rows")

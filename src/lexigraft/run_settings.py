@@ -25,8 +25,7 @@ def moves_of(recipe: Recipe, routes: set[str]) -> Moves:
     if recipe.tune != "auto":
         require_possible(recipe.tune, routes)
         return recipe.tune
-    if routes == {"token"}:
-        return "rows"
+    # Rows alone rank a definition first and do not say it: benchmarks/teaching, "said".
     return "rows+lora" if "token" in routes else "lora"
 
 

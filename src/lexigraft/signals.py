@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -52,45 +53,80 @@ def signals_of(
         keep_states: whether the signals hold the hidden states as well.
     """
     head = output_rows(model)
+    starts = list(itertools.accumulate((len(pieces) for _, pieces in asked), initial=0))
+    # Made once: what is kept piece by piece between the blocks of logits, which come and go, would
+    # leave holes in the memory that no later block fits into, 25 MB for each.
+    table = _Table(starts[-1], top_k, head if keep_states else None)
     batches = list(length_batches([len(a) + len(b) for a, b in asked], _TEACHER_TOKENS))
-    found: list[list[Signal]] = []
-    for batch in current().mine(batches):
+    mine = current().mine(batches)
+    for batch in mine:
         grid = torch.zeros(len(batch), max(sum(map(len, asked[i])) for i in batch)).long()
         rows: list[int] = []
         columns: list[int] = []
         following: list[int] = []
+        places: list[int] = []
         for row, index in enumerate(batch):
             prefix, pieces = asked[index]
             grid[row, : len(prefix) + len(pieces)] = torch.tensor(prefix + pieces)
             rows += [row] * len(pieces)
             columns += range(len(prefix) - 1, len(prefix) + len(pieces) - 1)
             following += pieces
+            places += range(starts[index], starts[index] + len(pieces))
         states = hidden_states(model, grid.to(head.device))[rows, columns]
         wanted = torch.tensor(following, device=head.device)
-        parts = [
-            _kept(states[some], head, wanted[some], top_k, unknown)
-            for some in head_slices(len(states), len(head))
-        ]
-        ids, values, own, total = (torch.cat(p).cpu() for p in zip(*parts, strict=True))
-        signals, offset = [], 0
-        for index in batch:
-            end = offset + len(asked[index][1])
-            held = states[offset:end].cpu().clone() if keep_states else None
-            mine, said, next_one, all_of_it = (
-                part[offset:end].clone() for part in (ids, values, own, total)
-            )
-            normaliser = all_of_it if keep_states else None
-            signals.append(Signal(mine, said, next_one, held, normaliser))
-            offset = end
-        found.append(signals)
+        where = torch.tensor(places)
+        for some in head_slices(len(states), len(head)):
+            table.put(where[some], _kept(states[some], head, wanted[some], top_k, unknown))
+        if table.states is not None:
+            table.states[where] = states.cpu()
         if advance is not None:
             advance(len(batch))
-    out: dict[int, Signal] = {}
-    for batch, signals in zip(batches, current().gather(found), strict=True):
-        out.update(zip(batch, signals, strict=True))
-    if advance is not None and (others := len(asked) - sum(map(len, found))):
-        advance(others)
-    return [out[i] for i in range(len(asked))]
+    found = [table.of(starts[i], starts[i + 1]) for i in range(len(asked))]
+    if current().count > 1:
+        parts = current().gather([[_alone(found[i]) for i in batch] for batch in mine])
+        for batch, signals in zip(batches, parts, strict=True):
+            for index, signal in zip(batch, signals, strict=True):
+                found[index] = signal
+        if advance is not None and (others := len(asked) - sum(map(len, mine))):
+            advance(others)
+    return found
+
+
+class _Table:
+    """What is kept of all positions together."""
+
+    def __init__(self, positions: int, top_k: int, head: Tensor | None) -> None:
+        self.ids = torch.zeros(positions, top_k, dtype=torch.int32)
+        self.values = torch.zeros(positions, top_k)
+        self.own = torch.zeros(positions)
+        self.normaliser = torch.zeros(positions)
+        self.states = (
+            None if head is None else torch.zeros(positions, head.shape[1], dtype=head.dtype)
+        )
+
+    def put(self, where: Tensor, kept: tuple[Tensor, Tensor, Tensor, Tensor]) -> None:
+        """`_kept` at some positions."""
+        for whole, part in zip(
+            (self.ids, self.values, self.own, self.normaliser), kept, strict=True
+        ):
+            whole[where] = part.to(device="cpu", dtype=whole.dtype)
+
+    def of(self, start: int, end: int) -> Signal:
+        """One text's."""
+        states = None if self.states is None else self.states[start:end]
+        return Signal(
+            self.ids[start:end],
+            self.values[start:end],
+            self.own[start:end],
+            states,
+            None if states is None else self.normaliser[start:end],
+        )
+
+
+def _alone(signal: Signal) -> Signal:
+    """The signal without the table that it is a part of, for another process."""
+    copied = (None if v is None else v.clone() for v in vars(signal).values())
+    return Signal(*copied)  # type: ignore[arg-type]
 
 
 def _kept(

@@ -95,6 +95,10 @@ CHANGES: dict[str, dict[Language, str]] = {
         "en": "Adapter weights (terms that share them: {terms}); tokenizer and shapes stay.",
         "ru": "Веса адаптера, общие для терминов: {terms}; токенизатор и все формы не меняются.",
     },
+    "adapter beside": {
+        "en": "Adapter weights besides (terms that share them: {terms}); none with --tune rows.",
+        "ru": "Кроме того, веса адаптера, общие для терминов: {terms}; с --tune rows их нет.",
+    },
     "marked": {
         "en": "It is written {surface}; the bare word is left alone.",
         "ru": "Пишется {surface}; слово без маркера не затронуто.",

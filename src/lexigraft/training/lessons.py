@@ -300,4 +300,5 @@ def _target(
     if bool(here.any()):
         probabilities = torch.where(here, probabilities + own, probabilities)
         token, own = -1, 0.0
-    return torch.cat([ids, torch.tensor([token])]), torch.cat([probabilities, torch.tensor([own])])
+    last = torch.tensor([token], dtype=ids.dtype)
+    return torch.cat([ids, last]), torch.cat([probabilities, torch.tensor([own])])

@@ -37,7 +37,7 @@ def kept_divergence(
             counts there as if it had 1e-7.
     """
     table = torch.log_softmax(logits.float(), dim=-1)
-    listed = target_ids.clamp_min(0)
+    listed = target_ids.clamp_min(0).long()
     there = target_ids >= 0
     own = table.gather(1, listed)
     mass = (own.exp() * (there & ~is_new[listed])).sum(1)
