@@ -115,8 +115,10 @@ def test_adapter_bytes_are_shared(make_host: MakeHost) -> None:
     found = look(host, *terms, adapter_rank=2)
     layers = [m for n, m in host.model.named_modules() if n.endswith("proj")]
     whole = sum(4 * 2 * (m.in_features + m.out_features) for m in layers)
-    assert found["lamp"].bytes_added == found["zorb"].bytes_added == -(-whole // 2)
-    assert found["⟁"].bytes_added == 128
+    share = -(-whole // 3)
+    assert found["lamp"].bytes_added == found["zorb"].bytes_added == share
+    assert found["⟁"].bytes_added == 128 + share  # its rows, and a part in the LoRA beside them
+    assert "--tune rows" in found["⟁"].changes[-1]
     assert look(host, *terms)["lamp"].bytes_added is None
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lexigraft.diagnose.probe import probe_term
 from lexigraft.diagnose.sentences import byte_count, say, say_change, truths
@@ -335,11 +335,11 @@ def _with_changes(
         return look.model_copy(update={"reasons": (*look.reasons, reason), "exact": False})
     found = _with_tokens(look, spelling.tokens_of(look.term), spelling, facts, language)
     beside = say_change("adapter beside", language, terms=sharing)
-    update = {"changes": (*found.changes, beside)}
+    with_lora: dict[str, Any] = {"changes": (*found.changes, beside)}
     for name in ("bytes_changed", "bytes_added"):
         own = getattr(found, name)
-        update[name] = None if own is None or share is None else own + share
-    return found.model_copy(update=update)
+        with_lora[name] = None if own is None else own + (share or 0)
+    return found.model_copy(update=with_lora)
 
 
 def _with_tokens(
