@@ -203,7 +203,7 @@ def test_the_corrected_terms_rows_are_what_moves(chain: Chain, name: str) -> Non
     taught = load_taught(three / "training" / "taught.safetensors")
     assert taught.old_ids == ids
     assert taught.new_ids == (*ids, *third.new_ids)
-    assert not taught.lora
+    assert taught.lora
     before, after = (load_file(run / "model" / "model.safetensors") for run in (two, three))
     for key in ("model.embed_tokens.weight", "lm_head.weight"):
         if key in before:
@@ -399,7 +399,8 @@ def test_resume_force_and_dry_run(chain: Chain, tmp_path: Path) -> None:
     assert found.kept_texts == 5 * RECIPE.texts.kept
     taught = load_taught(three / "training" / "taught.safetensors")
     assert taught.input_rows is not None
-    assert found.trainable == taught.input_rows.numel()
+    moved = [taught.input_rows, *taught.lora.values()]
+    assert found.trainable == sum(value.numel() for value in moved)
 
 
 def test_interrupted_it_ends_as_an_unbroken_run(
