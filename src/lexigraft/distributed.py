@@ -73,7 +73,6 @@ class Launched(Processes):
 
     def wait(self) -> None:
         """Until all have come here."""
-        self.same(None)
         self.gather([None])
 
     def lead(self, work: Callable[[], T]) -> T:

@@ -156,7 +156,7 @@ def _accelerator() -> Iterator[Finding]:
         yield _finding("accelerator", "none")
         return
     name = torch.cuda.get_device_name()
-    advice = "lexigraft teaches on the processor: this accelerator is not used."
+    advice = "Texts are written and terms taught on it; all else runs on the processor."
     yield _finding("accelerator", name, "note", advice)
 
 
