@@ -11,6 +11,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any, Literal, cast
 
 import torch
@@ -201,13 +202,18 @@ class Trainable:
         """The model's output matrix, in which new rows do not stand yet."""
         return output_rows(self.model)
 
+    @cached_property
+    def _spare(self) -> Int[Tensor, " spare"]:
+        """Rows in `unsaid` that are no new token's; asked for at every step."""
+        mask = self.unsaid
+        mask[list(self.new_ids)] = False
+        return mask.nonzero()[:, 0]
+
     def unsaid_logits(
         self, states: Float[Tensor, "positions dim"]
     ) -> Float[Tensor, "positions unsaid"]:
         """Logits over the rows in `unsaid` alone, new ones first."""
-        spare = self.unsaid
-        spare[list(self.new_ids)] = False
-        rows = output_rows(self.model)[spare]
+        rows = output_rows(self.model)[self._spare]
         if self._rows:
             own = self._whole("output" if "output" in self._rows else "input")
             rows = torch.cat([own, rows])
